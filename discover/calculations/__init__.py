@@ -1,0 +1,1 @@
+"""What a DFT job computes, and the engines that compute it."""

@@ -1,0 +1,142 @@
+"""The job contract: what a job directory holds, and what a kind of calculation and an engine are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from pydantic import BaseModel, FiniteFloat, JsonValue
+
+from discover.records import Record, content_hash
+from discover.structures.crystal import Crystal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+
+JOB_FORMAT = 1
+
+
+class JobInput(Record):
+    """`input.json`: everything a job needs, so that it runs on a machine that knows nothing else."""
+
+    format: int = JOB_FORMAT
+    id: str
+    kind: str
+    engine: str
+    settings: dict[str, JsonValue]
+    engine_settings: dict[str, JsonValue]
+    crystal: Crystal
+
+
+class Value(Record):
+    """One property value of a result, with its unit; `quarantined` says why it is not trusted."""
+
+    property: str
+    value: FiniteFloat
+    unit: str
+    quarantined: str | None = None
+
+
+class JobResult(Record):
+    """`result.json`: values with settings and versions, or a failure that a person can act on."""
+
+    format: int = JOB_FORMAT
+    id: str
+    status: str  # "done" or "failed"
+    reason: str | None = None
+    fidelity: str
+    values: tuple[Value, ...] = ()
+    details: dict[str, JsonValue] = {}
+    warnings: tuple[str, ...] = ()
+    byproducts: tuple[str, ...] = ()
+    kind: str
+    engine: str
+    settings: dict[str, JsonValue]
+    engine_settings: dict[str, JsonValue]
+    versions: dict[str, str]
+    started_at: float
+    finished_at: float
+    seconds: float
+    cores: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a kind's `run` hands back: values, details for the record, warnings, and labelled frames.
+
+    `frames` are ASE atoms with energy (eV), forces (eV/Å) and stress (eV/Å³) where the engine gives
+    them; they are kept as extxyz to train potentials.
+    """
+
+    values: tuple[Value, ...]
+    details: dict[str, JsonValue] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    frames: tuple[Atoms, ...] = ()
+
+
+class Engine(Protocol):
+    """A program that computes energies and forces, driven through an ASE calculator.
+
+    Its settings are the keyword parameters of its constructor.
+    """
+
+    name: str
+
+    def check(self) -> None:
+        """MissingDependencyError, saying what to install, where the engine cannot run here."""
+        ...
+
+    def elements(self) -> frozenset[str]:
+        """Chemical symbols it can compute."""
+        ...
+
+    def calculator(self, atoms: Atoms, directory: Path) -> Calculator:
+        """A calculator for this structure that writes only below `directory`."""
+        ...
+
+    def versions(self) -> dict[str, str]:
+        """Names and versions of the codes behind it."""
+        ...
+
+
+class CalculationKind(Protocol):
+    """What a job computes. Its settings are the keyword parameters of its constructor."""
+
+    name: str
+    properties: tuple[str, ...]
+
+    def run(self, crystal: Crystal, engine: Engine, directory: Path) -> Outcome:
+        """Compute; CalculationError with a reason that a person can act on where it cannot be done."""
+        ...
+
+
+def job_id(
+    crystal: Crystal,
+    kind: str,
+    settings: BaseModel,
+    engine: str,
+    engine_settings: BaseModel,
+) -> str:
+    """The content hash of the question: the same structure, kind, engine and settings, the same id.
+
+    Settings are complete (defaults filled in); coordinates are rounded to 1e-6 (Å for the cell).
+    """
+    return content_hash(
+        {
+            "kind": kind,
+            "settings": settings.model_dump(mode="json"),
+            "engine": engine,
+            "engine_settings": engine_settings.model_dump(mode="json"),
+            "numbers": crystal.numbers,
+            "cell": [[round(x, 6) for x in row] for row in crystal.cell_angstrom],
+            "positions": [[round(x, 6) for x in row] for row in crystal.scaled_positions],
+        }
+    )
+
+
+def fidelity_of(kind: str, engine: str) -> str:
+    """The name under which values of this kind and engine are comparable, such as `agl/gpaw`."""
+    return f"{kind}/{engine}"

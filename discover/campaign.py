@@ -1,0 +1,254 @@
+"""What a campaign is: the schema of `campaign.yaml`, and every error of one at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+
+from discover import plugins
+from discover.errors import CampaignError, DiscoverError
+from discover.properties import PROPERTIES, Property, property_named
+
+Goal = Literal["max", "min", "extremes"]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Objective(Section):
+    """What is searched for."""
+
+    property: str = "thermal_conductivity"
+    """Name of the property."""
+    goal: Goal = "max"
+    """Wanted end of its range: max, min, or extremes (both)."""
+
+    @field_validator("property")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in PROPERTIES:
+            raise ValueError(f"unknown property {name!r}{plugins.suggestion(name, PROPERTIES)}")
+        return name
+
+
+class Plugin(Section):
+    """A replaceable part: a built-in name, an entry point, or `path/to/file.py:Name`."""
+
+    name: str
+    """Name of the plug-in (`discover plugins` lists them)."""
+    options: dict[str, JsonValue] = {}
+    """Its own options."""
+
+
+class Pool(Section):
+    """The candidates that are kept relaxed and ready to be picked."""
+
+    size: int = Field(64, ge=1)
+    """Ready candidates to aim for."""
+    batch: int = Field(16, ge=1)
+    """Candidates proposed and relaxed in one go."""
+
+
+class RelaxationSettings(Section):
+    """How structures are relaxed with the potential before they are scored."""
+
+    enabled: bool = True
+    """Whether to relax at all."""
+    fmax_ev_per_angstrom: float = Field(0.03, gt=0)
+    """Largest force (and cell gradient) left, in eV/Å."""
+    max_steps: int = Field(150, ge=1)
+    """Steps after which a relaxation counts as not converged."""
+    max_volume_change: float = Field(0.6, gt=0)
+    """Relative volume change beyond which it exploded or collapsed."""
+
+
+class Filters(Section):
+    """Hard limits on relaxed structures; what fails one is kept with its reason."""
+
+    min_distance_ratio: float = Field(0.6, gt=0, lt=1)
+    """Shortest distance allowed, as a share of the sum of the covalent radii."""
+    max_formation_energy_ev_per_atom: float | None = 0.0
+    """Formation energy from the elements with the same potential, in eV/atom; null: no limit."""
+
+
+class CalculationSettings(Section):
+    """The DFT job that every pick runs as."""
+
+    kind: str = "agl"
+    """What is computed."""
+    settings: dict[str, JsonValue] = {}
+    """Settings of the kind."""
+    engine: str = "gpaw"
+    """The program that computes it."""
+    engine_settings: dict[str, JsonValue] = {}
+    """Settings of the engine."""
+
+
+class Dispatch(Section):
+    """Where jobs run and how many at once."""
+
+    name: str = "local"
+    """Name of the dispatcher."""
+    jobs: int = Field(1, ge=1)
+    """Jobs at once (the slots that the loop keeps busy)."""
+    threads: int = Field(1, ge=1)
+    """Threads of each job."""
+    wall_time_minutes: float = Field(60.0, gt=0)
+    """Minutes after which a job is ended."""
+    attempts: int = Field(2, ge=1)
+    """Times a job that was lost or killed is started in all."""
+
+
+class Budget(Section):
+    """When to stop."""
+
+    calculations: int = Field(20, ge=1)
+    """Calculations in all."""
+    hours: float | None = Field(None, gt=0)
+    """Hours of steering in all, over all runs; null: no limit."""
+    failures_in_a_row: int = Field(5, ge=1)
+    """Failed calculations in a row after which the campaign stops."""
+
+
+class CampaignSpec(Section):
+    """A campaign: what to search, where, with which models, and for how long."""
+
+    format: Literal[1] = 1
+    """Version of this schema."""
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")] = "campaign"
+    """Name of the campaign: letters, digits, `.`, `_`, `-`."""
+    objective: Objective = Objective()
+    generator: Plugin = Plugin(name="prototypes")
+    """Source of candidates."""
+    pool: Pool = Pool()
+    potential: str = "chgnet"
+    """Potential that relaxes candidates: `chgnet`, `mace:<path or foundation name>`, `emt`."""
+    relaxation: RelaxationSettings = RelaxationSettings()
+    filters: Filters = Filters()
+    descriptors: tuple[str, ...] = Field(("composition", "structure"), min_length=1)
+    """Descriptors that feed the surrogate."""
+    surrogate: Plugin = Plugin(name="gp")
+    """Model that predicts the property."""
+    acquisition: Plugin = Plugin(name="logei")
+    """What to compute next, given the model."""
+    initial: int = Field(5, ge=1)
+    """First picks, made at random before the surrogate is asked."""
+    retrain_every: int = Field(1, ge=1)
+    """New observations after which the surrogate is fitted again."""
+    calculation: CalculationSettings = CalculationSettings()
+    dispatch: Dispatch = Dispatch()
+    budget: Budget = Budget()
+    store: str | None = Field(None, pattern=r"^mongodb(\+srv)?://")
+    """`mongodb://host/database` for a server; null keeps the store in the campaign's folder."""
+    seed: int = Field(0, ge=0)
+    """Same campaign, seed and data: same picks."""
+
+    @property
+    def target(self) -> Property:
+        """The property searched for."""
+        return property_named(self.objective.property)
+
+
+def read_spec(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; CampaignError where there is none or it cannot be parsed."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CampaignError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise CampaignError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise CampaignError(f"{path}: is not UTF-8 text: {error}") from None
+    except yaml.YAMLError as error:
+        raise CampaignError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise CampaignError(f"{path}: must hold keys and values, has {type(content).__name__}")
+    return content
+
+
+def parse_spec(content: dict[str, Any], source: str) -> tuple[CampaignSpec | None, list[str]]:
+    """The campaign, or None, and every error of its schema, each naming source and key."""
+    try:
+        return CampaignSpec.model_validate(content), []
+    except ValidationError as error:
+        return None, [
+            f"{source}: {key}: {message}"
+            for key, message in (_describe(problem) for problem in error.errors())
+        ]
+
+
+def plugin_problems(spec: CampaignSpec, source: str, base: Path) -> list[str]:
+    """What is wrong with the campaign's plug-ins and their options; imports them, computes nothing."""
+    chosen: list[tuple[str, str, str, str, dict[str, Any]]] = [
+        ("generator", "generators", spec.generator.name, "options", spec.generator.options),
+        ("surrogate", "surrogates", spec.surrogate.name, "options", spec.surrogate.options),
+        ("acquisition", "acquisitions", spec.acquisition.name, "options", {}),
+        (
+            "calculation.kind",
+            "calculations",
+            spec.calculation.kind,
+            "settings",
+            spec.calculation.settings,
+        ),
+        (
+            "calculation.engine",
+            "engines",
+            spec.calculation.engine,
+            "engine_settings",
+            spec.calculation.engine_settings,
+        ),
+        *(("descriptors", "descriptors", name, "options", {}) for name in spec.descriptors),
+    ]
+    problems: list[str] = []
+    for key, kind, name, options_key, options in chosen:
+        try:
+            factory = plugins.load(kind, name, base)
+        except DiscoverError as error:
+            problems.append(f"{source}: {key}: {error}")
+            continue
+        if kind == "acquisitions":
+            continue
+        section = key.split(".", maxsplit=1)[0]
+        problems += [
+            f"{source}: {section}.{options_key}.{option}: {message}"
+            for option, message in plugins.option_problems(factory, options)
+        ]
+    return problems
+
+
+def file_plugins(spec: CampaignSpec) -> list[str]:
+    """Keys of the campaign whose plug-in is a file path: refused where a launch comes from remote."""
+    named = {
+        "generator.name": spec.generator.name,
+        "surrogate.name": spec.surrogate.name,
+        "acquisition.name": spec.acquisition.name,
+        "calculation.kind": spec.calculation.kind,
+        "calculation.engine": spec.calculation.engine,
+        "dispatch.name": spec.dispatch.name,
+    } | {f"descriptors.{i}": name for i, name in enumerate(spec.descriptors)}
+    return [key for key, name in named.items() if plugins.is_file_plugin(name)]
+
+
+def load_campaign(path: Path) -> CampaignSpec:
+    """The valid campaign in a file; CampaignError listing every error of schema and plug-ins."""
+    spec, problems = parse_spec(read_spec(path), str(path))
+    if spec is not None:
+        problems = plugin_problems(spec, str(path), path.parent)
+    if spec is None or problems:
+        raise CampaignError("\n".join(problems))
+    return spec
+
+
+def _describe(problem: Any) -> tuple[str, str]:
+    section: Any = CampaignSpec
+    for part in problem["loc"][:-1]:
+        field = section.model_fields.get(part) if hasattr(section, "model_fields") else None
+        section = field.annotation if field else None
+    allowed = tuple(section.model_fields) if hasattr(section, "model_fields") else ()
+    return plugins.describe(problem, allowed)

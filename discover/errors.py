@@ -1,0 +1,53 @@
+"""Every error this package raises on purpose: one root, narrow children that refine a builtin."""
+
+
+class DiscoverError(Exception):
+    """Root of all errors; the message says what is wrong, where, and what to do."""
+
+
+class CampaignError(DiscoverError, ValueError):
+    """A campaign file, or the folder around it, cannot be used as it is."""
+
+
+class PluginError(DiscoverError, LookupError):
+    """A plug-in cannot be found, loaded, or does not fit its contract."""
+
+
+class MissingDependencyError(DiscoverError, ImportError):
+    """An optional package or program is needed and is not installed."""
+
+
+class StoreError(DiscoverError, RuntimeError):
+    """The store cannot be opened or does not hold what was asked for."""
+
+
+class StoreVersionError(StoreError):
+    """The store was written by a newer version of this package."""
+
+
+class StateConflictError(StoreError):
+    """A guarded transition found another state than the one it expected."""
+
+
+class LeaseHeldError(StoreError):
+    """Another living process steers this campaign."""
+
+
+class StructureError(DiscoverError, ValueError):
+    """A structure is malformed or physically impossible."""
+
+
+class PotentialError(DiscoverError, RuntimeError):
+    """An interatomic potential cannot be loaded or does not cover a structure."""
+
+
+class SurrogateError(DiscoverError, ValueError):
+    """A surrogate cannot be fitted on the data at hand."""
+
+
+class CalculationError(DiscoverError, RuntimeError):
+    """A calculation failed for a reason that a person can act on."""
+
+
+class DispatchError(DiscoverError, RuntimeError):
+    """A job could not be handed to, or asked of, its scheduler."""

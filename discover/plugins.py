@@ -1,0 +1,208 @@
+"""One registry for every replaceable part: built-in names, entry points, `path/to/file.py:Name`.
+
+An installed package offers a plug-in by an entry point in the group `discover.<kind>`, for example
+`[project.entry-points."discover.acquisitions"]  mine = "my_package:MyAcquisition"`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import re
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from discover.errors import MissingDependencyError, PluginError
+
+BUILT_IN: dict[str, dict[str, str]] = {
+    "generators": {
+        "prototypes": "generators.prototypes:PrototypeGenerator",
+    },
+    "potentials": {
+        "chgnet": "discover.potentials.chgnet:CHGNetPotential",
+        "mace": "discover.potentials.mace:MACEPotential",
+        "emt": "discover.potentials.emt:EMTPotential",
+    },
+    "descriptors": {
+        "composition": "surrogates.descriptors:CompositionDescriptor",
+        "structure": "surrogates.descriptors:StructureDescriptor",
+    },
+    "surrogates": {
+        "gp": "surrogates.gp:GaussianProcess",
+        "deep-ensemble": "surrogates.deep_ensemble:DeepEnsemble",
+        "mixture": "surrogates.mixture:Mixture",
+    },
+    "acquisitions": {
+        "logei": "discover.acquisition.functions:log_expected_improvement",
+        "ucb": "discover.acquisition.functions:UpperConfidenceBound",
+        "thompson": "discover.acquisition.functions:Thompson",
+        "std": "discover.acquisition.functions:standard_deviation",
+        "greedy": "discover.acquisition.functions:greedy",
+        "random": "discover.acquisition.functions:random_choice",
+        "extremes": "discover.acquisition.functions:extremes",
+    },
+    "calculations": {
+        "agl": "discover.calculations.agl:AGL",
+    },
+    "engines": {
+        "gpaw": "discover.calculations.engines:GPAWEngine",
+        "emt": "discover.calculations.engines:EMTEngine",
+        "potential": "discover.calculations.engines:PotentialEngine",
+    },
+    "dispatchers": {
+        "local": "discover.dispatch.local:LocalDispatcher",
+    },
+}
+
+_FILE = re.compile(r"^(?P<path>.+\.py):(?P<attribute>[A-Za-z_]\w*)$")
+
+
+@dataclass(frozen=True)
+class PluginInfo:
+    """A plug-in that can be chosen by name, and where it comes from."""
+
+    kind: str
+    name: str
+    target: str
+    source: str
+
+
+def is_file_plugin(name: str) -> bool:
+    """Whether `name` points at a Python file rather than at something installed."""
+    return _FILE.match(name) is not None or name.endswith(".py") or "/" in name or "\\" in name
+
+
+def available(kind: str) -> dict[str, PluginInfo]:
+    """Every installed plug-in of a kind by name; an entry point may not shadow a built-in."""
+    found = {
+        entry.name: PluginInfo(kind, entry.name, entry.value, _distribution_of(entry))
+        for entry in importlib.metadata.entry_points(group=f"discover.{kind}")
+    }
+    built_in = {
+        name: PluginInfo(kind, name, target, "built in") for name, target in BUILT_IN[kind].items()
+    }
+    return found | built_in
+
+
+def load(kind: str, name: str, base: Path | None = None) -> Any:
+    """The object called `name`; a file path is relative to `base`.
+
+    Raises PluginError where nothing has that name or it cannot be imported, MissingDependencyError
+    where it needs a package that is not installed.
+    """
+    if is_file_plugin(name):
+        return _load_file(kind, name, base or Path())
+    known = available(kind)
+    if name not in known:
+        raise PluginError(f"no {kind[:-1]} is called {name!r}{suggestion(name, known)}")
+    module, _, attribute = known[name].target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"{kind[:-1]} {name!r} needs the package {error.name!r}, which is not installed"
+        ) from error
+    except (ImportError, AttributeError) as error:
+        raise PluginError(f"{kind[:-1]} {name!r} cannot be loaded: {error}") from error
+
+
+def create(
+    kind: str, name: str, options: Mapping[str, Any] | None = None, base: Path | None = None
+) -> Any:
+    """An instance of the plug-in `name` with its options checked against its signature."""
+    factory = load(kind, name, base)
+    problems = option_problems(factory, options or {})
+    if problems:
+        listed = "; ".join(f"{key}: {problem}" for key, problem in problems)
+        raise PluginError(f"{kind[:-1]} {name!r}: {listed}")
+    return factory(**options_model(factory)(**(options or {})).__dict__)
+
+
+def options_model(factory: Callable[..., Any]) -> type[BaseModel]:
+    """A pydantic model of the keyword parameters of a plug-in's constructor, unknown keys refused."""
+    hints = typing.get_type_hints(
+        factory.__init__ if inspect.isclass(factory) else factory, include_extras=True
+    )
+    fields: dict[str, Any] = {}
+    for parameter in inspect.signature(factory).parameters.values():
+        if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
+            continue
+        default = ... if parameter.default is parameter.empty else parameter.default
+        fields[parameter.name] = (hints.get(parameter.name, Any), default)
+    return create_model(
+        f"{factory.__name__}Options",
+        __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True),
+        **fields,
+    )
+
+
+def option_problems(
+    factory: Callable[..., Any], options: Mapping[str, Any]
+) -> list[tuple[str, str]]:
+    """What is wrong with `options` for this plug-in, as (key, problem) pairs; empty when all is well."""
+    model = options_model(factory)
+    try:
+        model(**options)
+    except ValidationError as error:
+        return [describe(problem, tuple(model.model_fields)) for problem in error.errors()]
+    return []
+
+
+def describe(problem: Mapping[str, Any], allowed: tuple[str, ...]) -> tuple[str, str]:
+    """One pydantic error as (dotted key, sentence that says what is wrong and what is allowed)."""
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return key, f"unknown key{suggestion(str(problem['loc'][-1]), allowed)}"
+    if problem["type"] == "missing":
+        return key, "is missing and has no default"
+    message = problem["msg"].removeprefix("Value error, ")
+    given = problem.get("input")
+    shown = f" (got {given!r})" if isinstance(given, str | int | float | bool | None) else ""
+    return key, message[:1].lower() + message[1:] + shown
+
+
+def suggestion(name: str, known: typing.Iterable[str]) -> str:
+    """`; did you mean 'x'?` for a close misspelling, else the list of what is allowed."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    listed = f"; allowed: {', '.join(names)}" if names else "; nothing is allowed here"
+    return (f"; did you mean {close[0]!r}?" if close else "") + listed
+
+
+def _load_file(kind: str, name: str, base: Path) -> Any:
+    match = _FILE.match(name)
+    if match is None:
+        raise PluginError(f"{kind[:-1]} {name!r}: write a file plug-in as path/to/file.py:Name")
+    path = (base / match["path"]).resolve()
+    if not path.is_file():
+        raise PluginError(f"{kind[:-1]} {name!r}: there is no file {path}")
+    module_name = f"discover_plugin_{abs(hash(path)):x}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{kind[:-1]} {name!r}: {path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise PluginError(f"{kind[:-1]} {name!r}: {path} fails on import: {error!r}") from error
+    if not hasattr(module, match["attribute"]):
+        public = [n for n in vars(module) if not n.startswith("_")]
+        raise PluginError(
+            f"{kind[:-1]} {name!r}: {path} defines no {match['attribute']!r}"
+            f"{suggestion(match['attribute'], public)}"
+        )
+    return getattr(module, match["attribute"])
+
+
+def _distribution_of(entry: importlib.metadata.EntryPoint) -> str:
+    return f"package {entry.dist.name}" if entry.dist else "entry point"

@@ -1,0 +1,1 @@
+"""Interatomic potentials: which there are, and relaxation with them."""

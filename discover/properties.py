@@ -1,0 +1,61 @@
+"""Physical properties a campaign can search: unit, transform and plausible range."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from discover.errors import CampaignError
+
+Transform = Literal["log10", "none"]
+
+
+@dataclass(frozen=True)
+class Property:
+    """A measurable quantity.
+
+    `transform` is the scale on which surrogates learn it (`log10` for quantities that span decades);
+    `plausible` is the closed range, in `unit`, outside of which a computed value is quarantined.
+    """
+
+    name: str
+    label: str
+    unit: str
+    transform: Transform
+    plausible: tuple[float, float]
+
+    def to_model(self, value: float) -> float:
+        """Physical value -> the scale of the surrogate; ValueError where log10 is undefined."""
+        if self.transform == "none":
+            return value
+        if not value > 0:
+            raise ValueError(f"{self.name} = {value} {self.unit} has no logarithm")
+        return math.log10(value)
+
+    def from_model(self, value: float) -> float:
+        """Inverse of `to_model`."""
+        return value if self.transform == "none" else 10.0**value
+
+
+PROPERTIES: dict[str, Property] = {
+    p.name: p
+    for p in (
+        Property(
+            "thermal_conductivity", "lattice thermal conductivity", "W/m/K", "log10", (1e-3, 1e4)
+        ),
+        Property("bulk_modulus", "bulk modulus", "GPa", "log10", (0.1, 1e3)),
+        Property("debye_temperature", "Debye temperature", "K", "log10", (1.0, 4e3)),
+        Property("gruneisen_parameter", "Grüneisen parameter", "1", "none", (0.0, 6.0)),
+    )
+}
+
+
+def property_named(name: str) -> Property:
+    """The property called `name`; CampaignError naming the known ones otherwise."""
+    try:
+        return PROPERTIES[name]
+    except KeyError:
+        raise CampaignError(
+            f"unknown property {name!r}; known: {', '.join(sorted(PROPERTIES))}"
+        ) from None

@@ -1,0 +1,193 @@
+"""What the store keeps: frozen, JSON-serializable records, one word for one thing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
+
+from discover.structures.crystal import Crystal
+
+
+def content_hash(content: Mapping[str, Any], length: int = 16) -> str:
+    """Hex digest of a JSON-serializable mapping; equal content, equal hash, whatever the key order."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:length]
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CandidateState(StrEnum):
+    """proposed -> ready (relaxed, passed every filter, featurized) | rejected (with its reason)."""
+
+    PROPOSED = "proposed"
+    READY = "ready"
+    REJECTED = "rejected"
+
+
+class Provenance(Record):
+    """Where a candidate comes from: the generator, what it did, and to which parents."""
+
+    generator: str
+    operation: str
+    parents: tuple[str, ...] = ()
+    draw: int = Field(0, ge=0, description="position in the generator's stream")
+
+
+class Relaxation(Record):
+    """How a candidate's structure was relaxed by a potential."""
+
+    potential: str
+    energy_ev_per_atom: FiniteFloat
+    max_force_ev_per_angstrom: FiniteFloat
+    max_stress_gpa: FiniteFloat
+    volume_ratio: FiniteFloat = Field(description="relaxed volume over the proposed one")
+    steps: int
+    converged: bool
+    seconds: float
+
+
+class Candidate(Record):
+    """A crystal that might be computed.
+
+    `crystal` is the proposed structure until the candidate is relaxed, the relaxed one after. The id
+    is made from what was proposed, so that it never changes and equal proposals collide.
+    """
+
+    id: str
+    formula: str = Field(description="reduced formula")
+    spacegroup: int = Field(ge=1, le=230, description="international number")
+    prototype: str
+    crystal: Crystal
+    provenance: Provenance
+    state: CandidateState = CandidateState.PROPOSED
+    reason: str | None = Field(None, description="why it was rejected")
+    relaxation: Relaxation | None = None
+    formation_energy_ev_per_atom: FiniteFloat | None = None
+    features: tuple[FiniteFloat, ...] | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Reduced formula and space group: equal for duplicates, almost always distinct otherwise."""
+        return f"{self.formula}-{self.spacegroup}"
+
+
+class CalculationState(StrEnum):
+    """proposed -> submitted -> running -> done | failed | cancelled; unknown while nobody answers."""
+
+    PROPOSED = "proposed"
+    SUBMITTED = "submitted"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+ACTIVE_STATES = frozenset(
+    {
+        CalculationState.PROPOSED,
+        CalculationState.SUBMITTED,
+        CalculationState.RUNNING,
+        CalculationState.UNKNOWN,
+    }
+)
+"""States of a calculation that still occupies, or will occupy, a job slot."""
+
+
+class Prediction(Record):
+    """What the surrogate expected when the candidate was picked, on the model's scale."""
+
+    mean: FiniteFloat
+    std: FiniteFloat
+    score: FiniteFloat
+    model: str = Field(description="id of the model card")
+
+
+class Calculation(Record):
+    """One DFT job: its id is the content hash of structure, kind, engine and settings."""
+
+    id: str
+    candidate: str
+    order: int = Field(
+        ge=0, description="0 for the first pick of the campaign, 1 for the next, ..."
+    )
+    kind: str
+    engine: str
+    fidelity: str
+    picked_by: str = Field(
+        description="acquisition that chose it; 'initial' before there is a model"
+    )
+    prediction: Prediction | None = None
+    state: CalculationState = CalculationState.PROPOSED
+    attempts: int = Field(0, ge=0)
+    native_id: str | None = None
+    reason: str | None = None
+    submitted_at: float | None = Field(None, description="seconds since the epoch")
+    started_at: float | None = None
+    finished_at: float | None = None
+    seconds: float | None = Field(None, description="wall time of the job itself")
+    cores: int | None = None
+
+
+class Observation(Record):
+    """A property value of a candidate, with unit, fidelity and source."""
+
+    id: str
+    candidate: str
+    calculation: str | None
+    property: str
+    value: FiniteFloat
+    unit: str
+    fidelity: str
+    source: str
+    quarantined: str | None = Field(None, description="why it is not trained on")
+
+
+class ModelCard(Record):
+    """What one retraining produced and how good it was on held-out data."""
+
+    id: str
+    surrogate: str
+    created_at: float
+    data_hash: str
+    n_observations: int
+    fit_seconds: float
+    metrics: dict[str, float | None] = Field(
+        description="cross-validated mae, spearman, coverage_50, coverage_90, ... on the model's scale"
+    )
+    details: dict[str, JsonValue] = {}
+
+
+class Pass(Record):
+    """One turn of the loop: what was done before it waited again."""
+
+    number: int
+    started_at: float
+    finished_at: float
+    actions: tuple[str, ...]
+    collected: tuple[str, ...] = ()
+    picked: tuple[str, ...] = ()
+    proposed: int = 0
+    rejected: int = 0
+    model: str | None = None
+    stopped: str | None = None
+
+
+class Lease(Record):
+    """Which process steers a campaign, and when it last said so."""
+
+    holder: str
+    host: str
+    pid: int
+    acquired_at: float
+    heartbeat_at: float
+    ttl_seconds: float

@@ -1,0 +1,1 @@
+"""Crystals: plain data, fingerprints, duplicates and validity."""

@@ -1,0 +1,80 @@
+"""A periodic structure as plain data, and its way to and from ASE and pymatgen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core import Structure
+
+Vector = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+
+
+class Crystal(BaseModel):
+    """Atomic numbers, cell vectors (rows, in Å) and fractional positions of one periodic cell."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    numbers: tuple[Annotated[int, Field(ge=1, le=118)], ...] = Field(min_length=1)
+    cell_angstrom: tuple[Vector, Vector, Vector]
+    scaled_positions: tuple[Vector, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Crystal:
+        if len(self.numbers) != len(self.scaled_positions):
+            raise ValueError(
+                f"{len(self.numbers)} atomic numbers but {len(self.scaled_positions)} positions"
+            )
+        if not abs(np.linalg.det(np.asarray(self.cell_angstrom))) > 1e-6:
+            raise ValueError("the cell vectors span no volume")
+        return self
+
+    @property
+    def volume_angstrom3(self) -> float:
+        """Cell volume in Å³."""
+        return float(abs(np.linalg.det(np.asarray(self.cell_angstrom))))
+
+    @classmethod
+    def from_atoms(cls, atoms: Atoms) -> Crystal:
+        """From an ASE `Atoms` with a three-dimensional cell."""
+        return cls(
+            numbers=tuple(int(z) for z in atoms.numbers),
+            cell_angstrom=_rows(atoms.cell.array),
+            scaled_positions=_rows(atoms.get_scaled_positions()),
+        )
+
+    @classmethod
+    def from_pymatgen(cls, structure: Structure) -> Crystal:
+        """From an ordered pymatgen `Structure`."""
+        return cls(
+            numbers=tuple(int(z) for z in structure.atomic_numbers),
+            cell_angstrom=_rows(structure.lattice.matrix),
+            scaled_positions=_rows(structure.frac_coords),
+        )
+
+    def to_atoms(self) -> Atoms:
+        """As a periodic ASE `Atoms`."""
+        from ase import Atoms
+
+        return Atoms(
+            numbers=self.numbers,
+            cell=self.cell_angstrom,
+            scaled_positions=self.scaled_positions,
+            pbc=True,
+        )
+
+    def to_pymatgen(self) -> Structure:
+        """As a pymatgen `Structure`."""
+        from pymatgen.core import Lattice, Structure
+
+        return Structure(
+            Lattice(self.cell_angstrom), list(self.numbers), list(self.scaled_positions)
+        )
+
+
+def _rows(array: object) -> Any:
+    return tuple(tuple(float(x) for x in row) for row in np.asarray(array))
