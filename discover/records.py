@@ -188,6 +188,7 @@ class Lease(Record):
     holder: str
     host: str
     pid: int
+    process_ticks: int | None = Field(None, description="start of the process, in ticks since boot")
     acquired_at: float
     heartbeat_at: float
     ttl_seconds: float

@@ -1,0 +1,222 @@
+"""What a campaign has found and how it stands, read from its store: the same for CLI, page and flow."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from discover.campaign import CampaignSpec, Goal
+from discover.properties import Property
+from discover.records import (
+    ACTIVE_STATES,
+    Calculation,
+    CalculationState,
+    Candidate,
+    Observation,
+    Record,
+)
+from discover.store.base import Store
+
+CampaignState = Literal["new", "running", "interrupted", "stopped", "finished"]
+
+
+class ResultRow(Record):
+    """One computed candidate: value, what was expected before it was computed, and its job.
+
+    `predicted` is the median and `predicted_low`/`predicted_high` the central 90 % interval, in
+    `unit`, of the model that picked it; null for the first picks, made without a model.
+    """
+
+    rank: int
+    candidate: str
+    formula: str
+    spacegroup: int
+    prototype: str
+    property: str
+    value: float
+    unit: str
+    fidelity: str
+    predicted: float | None
+    predicted_low: float | None
+    predicted_high: float | None
+    picked_by: str
+    order: int
+    calculation: str
+    seconds: float | None
+    quarantined: str | None
+
+
+class Status(Record):
+    """How a campaign stands. `slots_busy` is the share of slot time in use since the first job."""
+
+    campaign: str
+    state: CampaignState
+    reason: str | None
+    property: str
+    goal: Goal
+    calculations: dict[str, int]
+    candidates: dict[str, int]
+    budget: int
+    best: ResultRow | None
+    slots: int
+    slots_busy: float | None
+    passes: int
+    seconds_per_calculation: float | None
+    expected_seconds_left: float | None
+
+
+def ranking(store: Store, spec: CampaignSpec, *, quarantined: bool = False) -> list[ResultRow]:
+    """All results for the campaign's property, best first by its goal.
+
+    For the goal `extremes` the highest and the lowest values alternate. Quarantined values come last,
+    unranked (rank 0), and only when asked for.
+    """
+    calculations = {calculation.id: calculation for calculation in store.calculations()}
+    trusted: list[Observation] = []
+    doubted: list[Observation] = []
+    for observation in store.observations(spec.objective.property, quarantined=True):
+        if observation.calculation in calculations:
+            (doubted if observation.quarantined else trusted).append(observation)
+    ordered = best_first(trusted, spec.objective.goal)
+    rows = [
+        _row(rank, observation, calculations, store, spec.target)
+        for rank, observation in enumerate(ordered, start=1)
+    ]
+    if quarantined:
+        rows += [_row(0, observation, calculations, store, spec.target) for observation in doubted]
+    return rows
+
+
+def best_first(observations: Sequence[Observation], goal: Goal) -> list[Observation]:
+    """Observations ordered by goal; ties keep their order."""
+    descending = sorted(observations, key=lambda o: -o.value)
+    if goal == "max":
+        return descending
+    if goal == "min":
+        return descending[::-1]
+    half = (len(descending) + 1) // 2
+    low_end = descending[half:][::-1]
+    alternating: list[Observation] = []
+    for i, high in enumerate(descending[:half]):
+        alternating.append(high)
+        alternating += low_end[i : i + 1]
+    return alternating
+
+
+def status(store: Store, spec: CampaignSpec, now: float, *, steered: bool) -> Status:
+    """State counts, best so far, busy share and expected time left.
+
+    `now` is in seconds since the epoch; `steered` says whether a living process holds the lease.
+    """
+    calculations = store.calculations()
+    counts = Counter(calculation.state for calculation in calculations)
+    best = ranking(store, spec)
+    seconds = [c.seconds for c in calculations if c.state is CalculationState.DONE and c.seconds]
+    typical = statistics.fmean(seconds) if seconds else None
+    left = max(0, spec.budget.calculations - len(calculations)) + sum(
+        counts[state] for state in ACTIVE_STATES
+    )
+    stopped = store.value("stopped")
+    state = _campaign_state(calculations, stopped, steered=steered)
+    return Status(
+        campaign=spec.name,
+        state=state,
+        reason=stopped if state in {"stopped", "finished"} else None,
+        property=spec.objective.property,
+        goal=spec.objective.goal,
+        calculations={state.value: counts[state] for state in CalculationState},
+        candidates={state.value: n for state, n in store.count_candidates().items()},
+        budget=spec.budget.calculations,
+        best=best[0] if best else None,
+        slots=spec.dispatch.jobs,
+        slots_busy=slots_busy(calculations, spec.dispatch.jobs, now),
+        passes=len(store.passes()),
+        seconds_per_calculation=typical,
+        expected_seconds_left=(
+            typical * left / spec.dispatch.jobs if typical and state == "running" else None
+        ),
+    )
+
+
+def slots_busy(calculations: Sequence[Calculation], slots: int, now: float) -> float | None:
+    """Share of slot time in which a job ran, from the first job's start to the last job's end.
+
+    `now` ends jobs that still run; None before the first job started. Pauses between two runs of the
+    campaign count as idle.
+    """
+    intervals = [
+        (c.started_at, c.finished_at or now) for c in calculations if c.started_at is not None
+    ]
+    if not intervals:
+        return None
+    begin = min(start for start, _ in intervals)
+    end = max(stop for _, stop in intervals)
+    if end <= begin:
+        return None
+    busy = sum(stop - start for start, stop in intervals)
+    return min(1.0, busy / (slots * (end - begin)))
+
+
+def search_curve(store: Store, spec: CampaignSpec) -> list[dict[str, Any]]:
+    """Results in the order they were picked: `order`, `value`, `formula`, `picked_by`."""
+    rows = sorted(ranking(store, spec), key=lambda row: row.order)
+    return [
+        {
+            "order": row.order,
+            "value": row.value,
+            "formula": row.formula,
+            "picked_by": row.picked_by,
+        }
+        for row in rows
+    ]
+
+
+def _campaign_state(
+    calculations: Sequence[Calculation], stopped: str | None, *, steered: bool
+) -> CampaignState:
+    if steered:
+        return "running"
+    if stopped is not None:
+        return "stopped" if stopped.startswith("stopped") else "finished"
+    return "interrupted" if calculations else "new"
+
+
+def _row(
+    rank: int,
+    observation: Observation,
+    calculations: dict[str, Calculation],
+    store: Store,
+    target: Property,
+) -> ResultRow:
+    calculation = calculations[observation.calculation or ""]
+    candidate: Candidate = store.candidate(observation.candidate)
+    expected = calculation.prediction
+    low, middle, high = (
+        (None, None, None)
+        if expected is None
+        else (
+            target.from_model(expected.mean + z * expected.std)
+            for z in (-1.6449, 0.0, 1.6449)  # quantiles of the standard normal at 5, 50 and 95 %
+        )
+    )
+    return ResultRow(
+        rank=rank,
+        candidate=candidate.id,
+        formula=candidate.formula,
+        spacegroup=candidate.spacegroup,
+        prototype=candidate.prototype,
+        property=observation.property,
+        value=observation.value,
+        unit=observation.unit,
+        fidelity=observation.fidelity,
+        predicted=middle,
+        predicted_low=low,
+        predicted_high=high,
+        picked_by=calculation.picked_by,
+        order=calculation.order,
+        calculation=calculation.id,
+        seconds=calculation.seconds,
+        quarantined=observation.quarantined,
+    )

@@ -1,0 +1,186 @@
+"""The loop, as pure decisions: what the store knows in, the next action out.
+
+Nothing here knows Prefect, a clock, a scheduler or a file. The Prefect flow, the same loop without a
+server, the benchmarks and the tests each bring a `World` and drive this very code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from discover.campaign import CampaignSpec
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the campaign file says about the loop; the meaning of each is given there."""
+
+    jobs: int
+    calculations: int
+    hours: float | None
+    failures_in_a_row: int
+    pool_size: int
+    pool_batch: int
+    initial: int
+    retrain_every: int
+
+    @classmethod
+    def of(cls, spec: CampaignSpec) -> Rules:
+        """The rules in a campaign file."""
+        return cls(
+            jobs=spec.dispatch.jobs,
+            calculations=spec.budget.calculations,
+            hours=spec.budget.hours,
+            failures_in_a_row=spec.budget.failures_in_a_row,
+            pool_size=spec.pool.size,
+            pool_batch=spec.pool.batch,
+            initial=spec.initial,
+            retrain_every=spec.retrain_every,
+        )
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is known at one instant.
+
+    `ended` are calculations whose job is over and whose result is not collected yet, by order;
+    `active` counts calculations that hold a slot, ended ones excluded; `picked` counts all that were
+    ever picked; `ready` counts candidates that could be picked now; `exhausted` says that the
+    generator has no more; `observed` counts observations to train on, `trained_on` those that the
+    last training saw, and `has_model` whether it gave a model; `hours` were spent steering.
+    """
+
+    ended: tuple[str, ...] = ()
+    active: int = 0
+    picked: int = 0
+    ready: int = 0
+    exhausted: bool = False
+    observed: int = 0
+    trained_on: int = 0
+    has_model: bool = False
+    failures_in_a_row: int = 0
+    hours: float = 0.0
+    stop_requested: bool = False
+
+
+@dataclass(frozen=True)
+class Collect:
+    """Take in what finished."""
+
+    calculations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Train:
+    """Fit the surrogate on all observations."""
+
+
+@dataclass(frozen=True)
+class Propose:
+    """Ask the generator for candidates; relax, filter and featurize them."""
+
+    n: int
+
+
+@dataclass(frozen=True)
+class Pick:
+    """Choose one candidate, given all that is known and pending, and start its calculation.
+
+    `explore`: no model is asked; the next candidate of the generator's own order is taken.
+    """
+
+    explore: bool
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing to do until a job ends or somebody asks for a stop."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The campaign is over, and why."""
+
+    reason: str
+
+
+Action = Collect | Train | Propose | Pick | Wait | Stop
+
+
+class World(Protocol):
+    """Where the decisions take effect; every effect is in the store before `perform` returns."""
+
+    def situation(self) -> Situation:
+        """What is known now."""
+        ...
+
+    def perform(self, action: Collect | Train | Propose | Pick) -> None:
+        """Carry one action out."""
+        ...
+
+    def record(self, actions: tuple[Action, ...]) -> None:
+        """Keep the record of a pass; its last action is `Wait` or `Stop`."""
+        ...
+
+    def wait(self) -> None:
+        """Return when the situation may have changed."""
+        ...
+
+
+def steer(world: World, rules: Rules) -> Stop:
+    """Run a campaign to its end; one turn of the outer loop is a pass."""
+    while True:
+        actions: list[Action] = []
+        while not isinstance(action := decide(world.situation(), rules), Wait | Stop):
+            world.perform(action)
+            actions.append(action)
+        world.record((*actions, action))
+        if isinstance(action, Stop):
+            return action
+        world.wait()
+
+
+def decide(now: Situation, rules: Rules) -> Action:
+    """The next thing to do.
+
+    A free slot is served before anything else that can wait: the pool is filled up while jobs run.
+    One candidate is picked at a time, and (once a model picks) only from a full pool, so that what a
+    pick chooses from depends on the number of picks before it and not on the speed of the machine:
+    a campaign that was killed and resumed picks what it would have picked.
+    """
+    if now.ended:
+        return Collect(now.ended)
+    if reason := stop_reason(now, rules):
+        return Stop(reason) if not now.active else Wait()
+    explore = now.picked < rules.initial or not (now.has_model or _training_due(now, rules))
+    slot_free = now.active < rules.jobs and now.picked < rules.calculations
+    pool_needed = 1 if slot_free and explore else rules.pool_size
+    if now.ready < pool_needed and not now.exhausted and now.picked < rules.calculations:
+        return Propose(rules.pool_batch)
+    if now.picked >= rules.initial and _training_due(now, rules):
+        return Train()
+    if slot_free and now.ready:
+        return Pick(explore=explore)
+    return Wait()
+
+
+def stop_reason(now: Situation, rules: Rules) -> str | None:
+    """Why no further calculation is to be started, or None."""
+    if now.stop_requested:
+        return "stopped by the user"
+    if now.failures_in_a_row >= rules.failures_in_a_row:
+        return f"failure budget: {now.failures_in_a_row} calculations failed in a row"
+    if now.picked >= rules.calculations:
+        return f"budget: {now.picked} calculations"
+    if rules.hours is not None and now.hours >= rules.hours:
+        return f"budget: {now.hours:.2f} hours"
+    if now.exhausted and not now.ready:
+        return "the space is exhausted"
+    return None
+
+
+def _training_due(now: Situation, rules: Rules) -> bool:
+    new = now.observed - now.trained_on
+    return new >= rules.retrain_every or (new > 0 and not now.has_model)
