@@ -97,11 +97,13 @@ class Dispatch(Section):
     """Name of the dispatcher."""
     jobs: int = Field(1, ge=1)
     """Jobs at once (the slots that the loop keeps busy)."""
+    queued: int = Field(0, ge=0)
+    """Picks handed over before a slot is free, so that none idles while the model is retrained."""
     threads: int = Field(1, ge=1)
     """Threads of each job."""
     wall_time_minutes: float = Field(60.0, gt=0)
     """Minutes after which a job is ended."""
-    attempts: int = Field(2, ge=1)
+    attempts: int = Field(3, ge=1)
     """Times a job that was lost or killed is started in all."""
 
 

@@ -81,6 +81,12 @@ def is_file_plugin(name: str) -> bool:
     return _FILE.match(name) is not None or name.endswith(".py") or "/" in name or "\\" in name
 
 
+def resolved(name: str, base: Path) -> str:
+    """`name` as it is or, for a file plug-in, with its path made absolute from `base`."""
+    match = _FILE.match(name)
+    return f"{(base / match['path']).resolve()}:{match['attribute']}" if match else name
+
+
 def available(kind: str) -> dict[str, PluginInfo]:
     """Every installed plug-in of a kind by name; an entry point may not shadow a built-in."""
     found = {

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the campaign file says about the loop; the meaning of each is given there."""
+    """What the campaign file says about the loop; the meaning of each is given there.
+
+    `jobs` counts the slots and the picks that may queue for one.
+    """
 
     jobs: int
     calculations: int
@@ -30,7 +33,7 @@ class Rules:
     def of(cls, spec: CampaignSpec) -> Rules:
         """The rules in a campaign file."""
         return cls(
-            jobs=spec.dispatch.jobs,
+            jobs=spec.dispatch.jobs + spec.dispatch.queued,
             calculations=spec.budget.calculations,
             hours=spec.budget.hours,
             failures_in_a_row=spec.budget.failures_in_a_row,

@@ -21,13 +21,18 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True)
 class JobStatus:
-    """State of one job; `exit_code` and the times (seconds since the epoch) where they are known."""
+    """State of one job; `exit_code` and the times (seconds since the epoch) where they are known.
+
+    `retryable` is False where the same job would end the same way: it hit its wall time or a user
+    cancelled it.
+    """
 
     state: JobState
     exit_code: int | None = None
     started_at: float | None = None
     ended_at: float | None = None
     reason: str | None = None
+    retryable: bool = True
 
 
 class Dispatcher(Protocol):

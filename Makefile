@@ -1,0 +1,20 @@
+# The README's two commands. Both set up everything they need in .venv.
+
+.PHONY: demo test setup setup-test
+
+demo: setup
+	.venv/bin/discover init thermal-conductivity demo --exist-ok
+	.venv/bin/discover run demo
+	.venv/bin/discover results demo
+
+test: setup-test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	OMP_NUM_THREADS=1 .venv/bin/pytest
+
+setup:
+	@deploy/setup.sh run
+
+setup-test:
+	@deploy/setup.sh test

@@ -1,0 +1,236 @@
+"""Calculations as jobs: started, followed and collected, with every step in the store first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from discover import plugins
+from discover.calculations.base import JobInput, JobResult, fidelity_of, job_id
+from discover.calculations.job import read_result, write_input
+from discover.campaign import CampaignSpec
+from discover.dispatch.base import Dispatcher, JobState, JobStatus
+from discover.errors import CalculationError, DispatchError
+from discover.folder import CampaignFolder
+from discover.records import (
+    ACTIVE_STATES,
+    Calculation,
+    CalculationState,
+    Candidate,
+    Observation,
+    Prediction,
+)
+from discover.store.base import Store
+
+
+class Jobs:
+    """Starts, follows and collects the jobs of one campaign.
+
+    Holds nothing that the store and the job directories do not: after a kill at any point, `resume`
+    and the next `poll` bring every calculation to where it would have been.
+    """
+
+    def __init__(
+        self, folder: CampaignFolder, spec: CampaignSpec, store: Store, dispatcher: Dispatcher
+    ) -> None:
+        self._folder = folder
+        self._spec = spec
+        self._store = store
+        self._dispatcher = dispatcher
+        calculation = spec.calculation
+        self._settings = plugins.options_model(
+            plugins.load("calculations", calculation.kind, folder.root)
+        )(**calculation.settings)
+        self._engine_settings = plugins.options_model(
+            plugins.load("engines", calculation.engine, folder.root)
+        )(**calculation.engine_settings)
+
+    def pick(
+        self, candidate: Candidate, order: int, picked_by: str, prediction: Prediction | None
+    ) -> Calculation | None:
+        """Decide on a calculation and start it; None where this very question was asked before."""
+        chosen = self._spec.calculation
+        calculation = Calculation(
+            id=job_id(
+                candidate.crystal,
+                chosen.kind,
+                self._settings,
+                chosen.engine,
+                self._engine_settings,
+            ),
+            candidate=candidate.id,
+            order=order,
+            kind=chosen.kind,
+            engine=chosen.engine,
+            fidelity=fidelity_of(chosen.kind, chosen.engine),
+            picked_by=picked_by,
+            prediction=prediction,
+        )
+        if not self._store.add_calculation(calculation):
+            return None
+        return self._start(calculation)
+
+    def resume(self) -> None:
+        """Start what was decided on but not handed over, and what a user's stop had cancelled."""
+        for calculation in self._store.calculations(frozenset({CalculationState.CANCELLED})):
+            self._store.transition(
+                calculation.id, calculation.state, CalculationState.PROPOSED, reason=None
+            )
+        for calculation in self._store.calculations(frozenset({CalculationState.PROPOSED})):
+            self._start(calculation)
+
+    def poll(self) -> tuple[tuple[str, ...], int]:
+        """Ids of calculations whose job is over, by order, and the number of those still active."""
+        active = self._store.calculations(ACTIVE_STATES)
+        statuses = self._dispatcher.poll(
+            [(c.native_id or "", self._folder.job(c.id)) for c in active]
+        )
+        ended = []
+        for calculation, status in zip(active, statuses, strict=True):
+            if status.state in {JobState.ENDED, JobState.LOST}:
+                ended.append(calculation.id)
+            else:
+                self._follow(calculation, status)
+        return tuple(ended), len(active) - len(ended)
+
+    def collect(self, calculation_id: str) -> Calculation:
+        """Take in the result of a job that is over, or start it again where it left none."""
+        calculation = self._store.calculation(calculation_id)
+        directory = self._folder.job(calculation_id)
+        status = self._dispatcher.poll([(calculation.native_id or "", directory)])[0]
+        try:
+            result = read_result(directory)
+        except CalculationError as error:
+            return self._fail(calculation, status, str(error))
+        if result is None:
+            return self._lost(calculation, status)
+        times = {
+            "started_at": calculation.started_at or status.started_at or result.started_at,
+            "finished_at": result.finished_at,
+            "seconds": result.seconds,
+            "cores": result.cores,
+        }
+        if result.status != "done":
+            return self._store.transition(
+                calculation_id,
+                calculation.state,
+                CalculationState.FAILED,
+                reason=result.reason or "the job gave no reason",
+                **times,
+            )
+        return self._store.finish(
+            calculation_id, calculation.state, self._observations(calculation, result), **times
+        )
+
+    def cancel_active(self) -> int:
+        """End every job that is queued or running; returns how many."""
+        active = self._store.calculations(ACTIVE_STATES)
+        for calculation in active:
+            self._dispatcher.cancel(calculation.native_id or "", self._folder.job(calculation.id))
+            self._store.transition(
+                calculation.id,
+                calculation.state,
+                CalculationState.CANCELLED,
+                reason="cancelled by the user",
+            )
+        return len(active)
+
+    def _start(self, calculation: Calculation) -> Calculation:
+        chosen = self._spec.calculation
+        directory = self._folder.job(calculation.id)
+        write_input(
+            directory,
+            JobInput(
+                id=calculation.id,
+                kind=plugins.resolved(chosen.kind, self._folder.root),
+                engine=plugins.resolved(chosen.engine, self._folder.root),
+                settings=self._settings.model_dump(mode="json"),
+                engine_settings=self._engine_settings.model_dump(mode="json"),
+                crystal=self._store.candidate(calculation.candidate).crystal,
+            ),
+        )
+        try:
+            native_id = self._dispatcher.submit(directory)
+        except DispatchError as error:
+            return self._store.transition(
+                calculation.id,
+                CalculationState.PROPOSED,
+                CalculationState.FAILED,
+                reason=f"could not be submitted: {error}",
+            )
+        return self._store.transition(
+            calculation.id,
+            CalculationState.PROPOSED,
+            CalculationState.SUBMITTED,
+            native_id=native_id,
+        )
+
+    def _follow(self, calculation: Calculation, status: JobStatus) -> None:
+        new = {
+            JobState.QUEUED: CalculationState.SUBMITTED,
+            JobState.RUNNING: CalculationState.RUNNING,
+            JobState.UNKNOWN: CalculationState.UNKNOWN,
+        }[status.state]
+        if new is calculation.state or (
+            new is CalculationState.SUBMITTED and calculation.state is CalculationState.RUNNING
+        ):
+            return
+        changes = {"started_at": status.started_at} if status.started_at else {}
+        self._store.transition(calculation.id, calculation.state, new, **changes)
+
+    def _lost(self, calculation: Calculation, status: JobStatus) -> Calculation:
+        """Start a job that left no result again, or give it up with what is known about its end."""
+        attempts = calculation.attempts + 1
+        log = self._folder.job(calculation.id) / "job.log"
+        what = status.reason or (
+            f"exit code {status.exit_code}" if status.exit_code is not None else "it disappeared"
+        )
+        if status.retryable and attempts < self._spec.dispatch.attempts:
+            waiting = self._store.transition(
+                calculation.id,
+                calculation.state,
+                CalculationState.PROPOSED,
+                attempts=attempts,
+                native_id=None,
+                started_at=None,
+                reason=f"attempt {attempts}: {what}",
+            )
+            return self._start(waiting)
+        return self._fail(
+            calculation, status, f"no result after {attempts} attempt(s): {what}{_last_line(log)}"
+        )
+
+    def _fail(self, calculation: Calculation, status: JobStatus, reason: str) -> Calculation:
+        return self._store.transition(
+            calculation.id,
+            calculation.state,
+            CalculationState.FAILED,
+            reason=reason,
+            attempts=calculation.attempts + 1,
+            started_at=calculation.started_at or status.started_at,
+            finished_at=status.ended_at,
+        )
+
+    def _observations(self, calculation: Calculation, result: JobResult) -> list[Observation]:
+        return [
+            Observation(
+                id=f"{calculation.id}-{value.property}",
+                candidate=calculation.candidate,
+                calculation=calculation.id,
+                property=value.property,
+                value=value.value,
+                unit=value.unit,
+                fidelity=calculation.fidelity,
+                source=f"jobs/{calculation.id}",
+                quarantined=value.quarantined,
+            )
+            for value in result.values
+        ]
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return ""
+    told = [line.strip() for line in lines if line.strip()]
+    return f"; last line of {log.parent.name}/job.log: {told[-1]}" if told else ""

@@ -1,0 +1,308 @@
+"""A campaign's world: carries out what `discover.steering` decides, with the store as the one truth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from discover import plugins
+from discover.campaign import CampaignSpec
+from discover.dispatch import Dispatcher
+from discover.errors import DiscoverError, LeaseHeldError, SurrogateError
+from discover.folder import CampaignFolder
+from discover.jobs import Jobs
+from discover.pool import Pool
+from discover.records import (
+    Calculation,
+    CalculationState,
+    Candidate,
+    CandidateState,
+    Pass,
+    Prediction,
+)
+from discover.steering import Action, Collect, Pick, Propose, Rules, Situation, Stop, Train, steer
+from discover.store.base import Store
+from discover.training import TrainedModel, train, usable_observations
+
+if TYPE_CHECKING:
+    from discover.acquisition.selection import Selection
+    from discover.lease import SteeringLease
+    from discover.potentials.base import Potential
+    from generators import Generator
+
+Result = TypeVar("Result")
+POLL_SECONDS = 0.2
+LOOK_AGAIN_SECONDS = 15.0
+STOP_AFTER_RUNNING = "after-running"
+STOP_NOW = "now"
+"""Values of the store's `stop`: let running jobs end first, or cancel them."""
+
+
+class CampaignRunner:
+    """Runs one campaign in this process. It is the only writer of the store: hold the lease first.
+
+    The one stateful class: what it keeps in memory (pool, fitted model, generator position) is a cache
+    of the store, rebuilt when a campaign is resumed. `step` may be overridden to show each piece of
+    work somewhere (the Prefect flow does); `told` is called with a line for people.
+    """
+
+    def __init__(
+        self,
+        folder: CampaignFolder,
+        spec: CampaignSpec,
+        store: Store,
+        lease: SteeringLease,
+        told: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.folder, self.spec, self.store = folder, spec, store
+        self._lease = lease
+        self._told = told
+        self._pool = Pool()
+        self._trained: TrainedModel | None = None
+        self._trained_on = 0
+        self._potential: Potential | None = None
+        base = folder.root
+        self._generator: Generator = plugins.create(
+            "generators", spec.generator.name, spec.generator.options, base
+        )
+        self._surrogate = plugins.create(
+            "surrogates", spec.surrogate.name, spec.surrogate.options, base
+        )
+        dispatcher: Dispatcher = plugins.load("dispatchers", spec.dispatch.name, base)(
+            folder.slots,
+            jobs=spec.dispatch.jobs,
+            threads=spec.dispatch.threads,
+            wall_time_minutes=spec.dispatch.wall_time_minutes,
+        )
+        self.jobs = Jobs(folder, spec, store, dispatcher)
+        self._started = self._pass_started = time.time()
+        self._hours_before = float(store.value("hours") or 0.0)
+        self._pass_notes = _PassNotes()
+
+    def run(self) -> Stop:
+        """Resume or start the campaign and steer it to its end; says why it stopped."""
+        self.store.set_value("stopped", None)
+        self.store.set_value("stop", None)
+        self._recover()
+        return steer(self, Rules.of(self.spec))
+
+    # --- the World of discover.steering -------------------------------------------------------
+
+    def situation(self) -> Situation:
+        """What the store and the dispatcher know now; LeaseHeldError where the lease was lost."""
+        if self._lease.lost.is_set():
+            raise LeaseHeldError("another process has taken over this campaign; this one ends")
+        request = self.store.value("stop")
+        if request == STOP_NOW:
+            self.jobs.cancel_active()
+        ended, active = self.jobs.poll()
+        calculations = self.store.calculations()
+        return Situation(
+            ended=ended,
+            active=active,
+            picked=len(calculations),
+            ready=len(self._pool),
+            exhausted=bool(self.store.value("exhausted")),
+            observed=len(usable_observations(self.store, self.spec)),
+            trained_on=self._trained_on,
+            has_model=self._trained is not None,
+            failures_in_a_row=failures_in_a_row(calculations, since=self._started),
+            hours=self._hours(),
+            stop_requested=request is not None,
+        )
+
+    def perform(self, action: Action) -> None:
+        """Carry one action out; everything it decides is in the store when it returns."""
+        match action:
+            case Collect(calculations):
+                self.step("collect", f"collect {len(calculations)}", lambda: self._collect(calculations))
+            case Train():
+                self.step("train", "train", self._train)
+            case Propose(n):
+                proposed = self.step("propose", f"propose {n}", lambda: self._propose(n))
+                if proposed:
+                    self.step("relax", f"relax {len(proposed)}", lambda: self._relax(proposed))
+            case Pick(explore):
+                picked = self.step("select", "select", lambda: self._select(explore=explore))
+                calculation = self._submit(*picked)
+                if calculation is not None:
+                    self.follow(calculation)
+
+    def record(self, actions: tuple[Action, ...]) -> None:
+        """Keep the record of a pass that did something, and the hours spent so far."""
+        self.store.set_value("hours", self._hours())
+        last = actions[-1]
+        if len(actions) == 1 and not isinstance(last, Stop):
+            return
+        notes, self._pass_notes = self._pass_notes, _PassNotes()
+        now = time.time()
+        self.store.add_pass(
+            Pass(
+                number=len(self.store.passes()),
+                started_at=self._pass_started,
+                finished_at=now,
+                actions=tuple(type(action).__name__.lower() for action in actions),
+                collected=tuple(notes.collected),
+                picked=tuple(notes.picked),
+                proposed=notes.proposed,
+                rejected=notes.rejected,
+                model=self._trained.card.id if self._trained else None,
+                stopped=last.reason if isinstance(last, Stop) else None,
+            )
+        )
+        if isinstance(last, Stop):
+            self.store.set_value("stopped", last.reason)
+        self._pass_started = now
+
+    def wait(self) -> None:
+        """Sleep until a job ends, a stop is asked for, or it is time to look at the budget again."""
+        look_again = time.monotonic() + LOOK_AGAIN_SECONDS
+        while time.monotonic() < look_again:
+            time.sleep(POLL_SECONDS)
+            ended, active = self.jobs.poll()
+            if ended or not active or self._lease.lost.is_set() or self.store.value("stop"):
+                break
+        self._pass_started = time.time()
+
+    # --- hooks --------------------------------------------------------------------------------
+
+    def step(self, name: str, label: str, work: Callable[[], Result]) -> Result:  # noqa: ARG002
+        """Do one piece of work; overridden where it is to be shown."""
+        return work()
+
+    def follow(self, calculation: Calculation) -> None:
+        """Called when a calculation was started; overridden where it is to be shown."""
+
+    # --- the work -----------------------------------------------------------------------------
+
+    def _recover(self) -> None:
+        """Bring memory and jobs to where the store says that they are."""
+        self._apply_proposal()
+        self._relax([*self.store.candidates(CandidateState.PROPOSED)])
+        picked = {calculation.candidate for calculation in self.store.calculations()}
+        for candidate in self.store.candidates():
+            self._known.add(candidate)
+            if candidate.state is CandidateState.READY and candidate.id not in picked:
+                self._pool.add([candidate])
+        cards = self.store.model_cards()
+        if cards:
+            seen = set(cards[-1].details["observations"])
+            self._train([o for o in usable_observations(self.store, self.spec) if o.id in seen])
+        self.jobs.resume()
+
+    def _collect(self, calculations: tuple[str, ...]) -> None:
+        for calculation_id in calculations:
+            calculation = self.jobs.collect(calculation_id)
+            candidate = self.store.candidate(calculation.candidate)
+            if calculation.state is CalculationState.DONE:
+                self._pass_notes.collected.append(calculation_id)
+                self._told(f"{candidate.formula}: {self._values_of(calculation_id)}")
+            elif calculation.state is CalculationState.FAILED:
+                self._pass_notes.collected.append(calculation_id)
+                self._told(f"{candidate.formula}: failed: {calculation.reason}")
+            else:
+                self._told(f"{candidate.formula}: started again ({calculation.reason})")
+
+    def _train(self) -> None:
+        self._trained_on = len(usable_observations(self.store, self.spec))
+        try:
+            self._trained = train(self.folder, self.spec, self.store, self._surrogate)
+        except SurrogateError as error:
+            self._trained = None
+            self._told(f"no model yet, exploring on: {error}")
+            return
+        card = self._trained.card
+        mae = card.metrics.get("mae")
+        self._told(
+            f"trained {card.surrogate} on {card.n_observations} observations"
+            + (f", cross-validated MAE {mae:.2f}" if mae is not None else "")
+        )
+
+    def _propose(self, n: int) -> list[Candidate]:
+        from generators import GeneratorContext
+
+        known = frozenset(candidate.id for candidate in self.store.candidates())
+        position = int(self.store.value("position") or 0)
+        proposal = self._generator.propose(
+            n, GeneratorContext(seed=self.spec.seed, position=position, known=known)
+        )
+        self.store.add_candidates(proposal.candidates)
+        self.store.set_value("position", proposal.position)
+        if proposal.exhausted:
+            self.store.set_value("exhausted", value=True)
+        self._pass_notes.proposed += len(proposal.candidates)
+        return list(proposal.candidates)
+
+    def _relax(self, proposed: list[Candidate]) -> None:
+        from discover.potentials import load_potential
+        from discover.potentials.screening import screen
+        from surrogates.descriptors import featurize
+
+        if self._potential is None:
+            self._potential = load_potential(self.spec.potential, self.folder.root)
+        screened = screen(
+            proposed,
+            self._potential,
+            self.spec.relaxation,
+            self.spec.filters,
+            references=self.folder.models,
+            others=[*self.store.candidates(CandidateState.READY)],
+        )
+        ready = featurize(
+            [c for c in screened if c.state is CandidateState.READY],
+            [plugins.create("descriptors", name, {}, self.folder.root) for name in self.spec.descriptors],
+        )
+        rejected = [c for c in screened if c.state is CandidateState.REJECTED]
+        self.store.update_candidates([*ready, *rejected])
+        self._pool.add(ready)
+        self._pass_notes.rejected += len(rejected)
+        self._told(f"relaxed {len(screened)} candidates: {len(ready)} ready, {len(rejected)} rejected")
+
+    def _select(self, *, explore: bool) -> tuple[str, Prediction | None]:
+        raise NotImplementedError
+
+    def _submit(self, candidate_id: str, prediction: Prediction | None) -> Calculation | None:
+        candidate = self.store.candidate(candidate_id)
+        calculation = self.jobs.pick(
+            candidate,
+            order=len(self.store.calculations()),
+            picked_by="initial" if prediction is None else self.spec.acquisition.name,
+            prediction=prediction,
+        )
+        self._pool.remove(candidate_id)
+        return calculation
+
+    def _values_of(self, calculation_id: str) -> str:
+        values = [o for o in self.store.observations(quarantined=True) if o.calculation == calculation_id]
+        shown = [
+            f"{o.value:.4g} {o.unit}" + (f" (quarantined: {o.quarantined})" if o.quarantined else "")
+            for o in values
+            if o.property == self.spec.objective.property
+        ]
+        return ", ".join(shown) or "done"
+
+    def _hours(self) -> float:
+        return self._hours_before + (time.time() - self._started) / 3600.0
+
+
+class _PassNotes:
+    """What happened since the last recorded pass."""
+
+    def __init__(self) -> None:
+        self.collected: list[str] = []
+        self.picked: list[str] = []
+        self.proposed = 0
+        self.rejected = 0
+
+
+def failures_in_a_row(calculations: list[Calculation]) -> int:
+    """Number of failed calculations since the last one that was done, in order of their end."""
+    over = [c for c in calculations if c.state in {CalculationState.DONE, CalculationState.FAILED}]
+    over.sort(key=lambda c: (c.finished_at or 0.0, c.order))
+    count = 0
+    for calculation in reversed(over):
+        if calculation.state is CalculationState.DONE:
+            break
+        count += 1
+    return count
