@@ -1,0 +1,398 @@
+"""The embedded store: one SQLite file, safe with several threads and several processes."""
+
+# ruff: noqa: D102 -- the interface documents these methods
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from discover.errors import StoreError
+from discover.records import (
+    Calculation,
+    CalculationState,
+    Candidate,
+    CandidateState,
+    Lease,
+    ModelCard,
+    Observation,
+    Pass,
+    Record,
+)
+from discover.store import rules
+from discover.store.base import FORMAT_VERSION, Store
+
+R = TypeVar("R", bound=Record)
+
+BUSY_SECONDS = 60.0
+PAGE = 500
+
+SCHEMA = (
+    """CREATE TABLE candidates (
+        position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
+        record TEXT NOT NULL)""",
+    "CREATE INDEX candidates_by_state ON candidates (state, position)",
+    """CREATE TABLE calculations (
+        id TEXT PRIMARY KEY, candidate TEXT NOT NULL, pick INTEGER NOT NULL, state TEXT NOT NULL,
+        record TEXT NOT NULL)""",
+    "CREATE INDEX calculations_by_state ON calculations (state, pick)",
+    """CREATE TABLE observations (
+        position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, candidate TEXT NOT NULL,
+        property TEXT NOT NULL, quarantined INTEGER NOT NULL, record TEXT NOT NULL)""",
+    "CREATE INDEX observations_by_property ON observations (property, position)",
+    """CREATE TABLE model_cards (
+        position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, created_at REAL NOT NULL,
+        record TEXT NOT NULL)""",
+    "CREATE TABLE passes (number INTEGER PRIMARY KEY, record TEXT NOT NULL)",
+    "CREATE TABLE lease (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), record TEXT NOT NULL)",
+    "CREATE TABLE named_values (name TEXT PRIMARY KEY, content TEXT NOT NULL)",
+)
+"""Each record is a JSON column; beside it stand the columns that are searched or sorted by."""
+
+HINTS = {
+    "SQLITE_BUSY": "another process has been writing for too long; is one of them stopped?",
+    "SQLITE_CANTOPEN": "check that the folder exists and can be written",
+    "SQLITE_CORRUPT": "the file is damaged: restore it from a copy",
+    "SQLITE_FULL": "the disk is full: make room and start again, nothing is lost",
+    "SQLITE_NOTADB": "the file is not a SQLite database: restore it, or move it away",
+    "SQLITE_READONLY": "make the file and its folder writable",
+}
+
+
+class SQLiteStore(Store):
+    """A campaign's memory in one file (with `-wal` and `-shm` beside it while it is open).
+
+    Write-ahead log and `synchronous=FULL`: what a method acknowledged survives a kill and a power
+    cut. Threads share one connection behind a lock; processes wait for one another. The file must
+    lie on a local disk, as the write-ahead log needs memory that its users share. StoreError where
+    it cannot be opened, StoreVersionError where a newer version wrote it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        with self._guard():
+            self._connection = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        try:
+            self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    # --- candidates ---------------------------------------------------------------------------
+
+    def add_candidates(self, candidates: Sequence[Candidate]) -> list[str]:
+        rows = [(c.id, c.state, _text(c)) for c in candidates]
+        with self._transaction() as connection:
+            return [
+                row[0]
+                for row in rows
+                if connection.execute(
+                    "INSERT INTO candidates (id, state, record) VALUES (?, ?, ?)"
+                    " ON CONFLICT (id) DO NOTHING",
+                    row,
+                ).rowcount
+            ]
+
+    def update_candidates(self, candidates: Sequence[Candidate]) -> None:
+        rows = [(c.state, _text(c), c.id) for c in candidates]
+        with self._transaction() as connection:
+            for row in rows:
+                changed = connection.execute(
+                    "UPDATE candidates SET state = ?, record = ? WHERE id = ?", row
+                ).rowcount
+                if not changed:
+                    raise self._unknown("candidate", row[2])
+
+    def candidate(self, candidate_id: str) -> Candidate:
+        rows = self._select("SELECT record FROM candidates WHERE id = ?", candidate_id)
+        if not rows:
+            raise self._unknown("candidate", candidate_id)
+        return self._record(Candidate, rows[0][0])
+
+    def candidates(self, state: CandidateState | None = None) -> Iterator[Candidate]:
+        position = 0
+        while rows := self._select(
+            "SELECT position, record FROM candidates WHERE position > ?1 AND state = ?2"
+            " ORDER BY position LIMIT ?3"
+            if state
+            else "SELECT position, record FROM candidates WHERE position > ?1"
+            " ORDER BY position LIMIT ?3",
+            position,
+            state,
+            PAGE,
+        ):
+            yield from (self._record(Candidate, record) for _, record in rows)
+            position = rows[-1][0]
+
+    def count_candidates(self) -> dict[CandidateState, int]:
+        counted = dict(self._select("SELECT state, count(*) FROM candidates GROUP BY state"))
+        return {state: counted.get(state, 0) for state in CandidateState}
+
+    # --- calculations -------------------------------------------------------------------------
+
+    def add_calculation(self, calculation: Calculation) -> bool:
+        rules.check_proposed(calculation)
+        row = (
+            calculation.id,
+            calculation.candidate,
+            calculation.order,
+            calculation.state,
+            _text(calculation),
+        )
+        with self._transaction() as connection:
+            return bool(
+                connection.execute(
+                    "INSERT INTO calculations (id, candidate, pick, state, record)"
+                    " VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+                    row,
+                ).rowcount
+            )
+
+    def calculation(self, calculation_id: str) -> Calculation:
+        rows = self._select("SELECT record FROM calculations WHERE id = ?", calculation_id)
+        if not rows:
+            raise self._unknown("calculation", calculation_id)
+        return self._record(Calculation, rows[0][0])
+
+    def calculations(self, states: frozenset[CalculationState] | None = None) -> list[Calculation]:
+        wanted = sorted(CalculationState if states is None else states)
+        marks = ", ".join("?" * len(wanted))
+        rows = self._select(
+            f"SELECT record FROM calculations WHERE state IN ({marks}) ORDER BY pick, id",  # noqa: S608
+            *wanted,
+        )
+        return [self._record(Calculation, record) for (record,) in rows]
+
+    def transition(
+        self,
+        calculation_id: str,
+        expected: CalculationState,
+        new: CalculationState,
+        **changes: Any,
+    ) -> Calculation:
+        with self._transaction() as connection:
+            return self._move(connection, calculation_id, expected, new, changes)
+
+    def finish(
+        self,
+        calculation_id: str,
+        expected: CalculationState,
+        observations: Sequence[Observation],
+        **changes: Any,
+    ) -> Calculation:
+        with self._transaction() as connection:
+            _keep_observations(connection, observations)
+            return self._move(connection, calculation_id, expected, CalculationState.DONE, changes)
+
+    # --- observations -------------------------------------------------------------------------
+
+    def add_observations(self, observations: Sequence[Observation]) -> None:
+        with self._transaction() as connection:
+            _keep_observations(connection, observations)
+
+    def observations(
+        self, property_name: str | None = None, *, quarantined: bool = False
+    ) -> list[Observation]:
+        rows = self._select(
+            "SELECT record FROM observations"
+            " WHERE (?1 IS NULL OR property = ?1) AND quarantined <= ?2 ORDER BY position",
+            property_name,
+            int(quarantined),
+        )
+        return [self._record(Observation, record) for (record,) in rows]
+
+    def quarantine(self, observation_id: str, reason: str | None) -> None:
+        with self._transaction() as connection:
+            row = connection.execute(
+                "SELECT record FROM observations WHERE id = ?", (observation_id,)
+            ).fetchone()
+            if row is None:
+                raise self._unknown("observation", observation_id)
+            observation = self._record(Observation, row[0])
+            _keep_observations(connection, [observation.model_copy(update={"quarantined": reason})])
+
+    # --- models and passes --------------------------------------------------------------------
+
+    def add_model_card(self, card: ModelCard) -> None:
+        row = (card.id, card.created_at, _text(card))
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT INTO model_cards (id, created_at, record) VALUES (?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE"
+                " SET created_at = excluded.created_at, record = excluded.record",
+                row,
+            )
+
+    def model_cards(self) -> list[ModelCard]:
+        rows = self._select("SELECT record FROM model_cards ORDER BY created_at, position")
+        return [self._record(ModelCard, record) for (record,) in rows]
+
+    def add_pass(self, record: Pass) -> None:
+        row = (record.number, _text(record))
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO passes (number, record) VALUES (?, ?)", row)
+
+    def passes(self) -> list[Pass]:
+        rows = self._select("SELECT record FROM passes ORDER BY number")
+        return [self._record(Pass, record) for (record,) in rows]
+
+    # --- who steers, and what users ask -------------------------------------------------------
+
+    def acquire_lease(self, lease: Lease, *, steal: bool = False) -> None:
+        with self._transaction() as connection:
+            if not steal:
+                rules.check_lease_free(self._lease(connection), lease)
+            _keep_lease(connection, lease)
+
+    def renew_lease(self, holder: str, now: float) -> None:
+        with self._transaction() as connection:
+            present = rules.check_lease_kept(self._lease(connection), holder)
+            _keep_lease(connection, present.model_copy(update={"heartbeat_at": now}))
+
+    def release_lease(self, holder: str) -> None:
+        with self._transaction() as connection:
+            present = self._lease(connection)
+            if present is not None and present.holder == holder:
+                connection.execute("DELETE FROM lease")
+
+    def lease(self) -> Lease | None:
+        rows = self._select("SELECT record FROM lease")
+        return self._record(Lease, rows[0][0]) if rows else None
+
+    def set_value(self, key: str, value: Any) -> None:
+        content = rules.to_json(value, f"the value {key!r}")
+        with self._transaction() as connection:
+            if value is None:
+                connection.execute("DELETE FROM named_values WHERE name = ?", (key,))
+            else:
+                connection.execute(
+                    "INSERT OR REPLACE INTO named_values (name, content) VALUES (?, ?)",
+                    (key, content),
+                )
+
+    def value(self, key: str) -> Any:
+        rows = self._select("SELECT content FROM named_values WHERE name = ?", key)
+        return json.loads(rows[0][0]) if rows else None
+
+    def close(self) -> None:
+        with self._lock, self._guard():
+            self._connection.close()
+
+    # --- SQLite -------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        if self._version() == 0:
+            self._create()
+        rules.check_version(self._version(), str(self._path))
+        self._select("PRAGMA journal_mode = WAL")
+        self._select("PRAGMA synchronous = FULL")
+        with self._transaction():
+            pass  # a file that cannot be written is found here, before any work is done
+
+    def _version(self) -> int:
+        return int(self._select("PRAGMA user_version")[0][0])
+
+    def _create(self) -> None:
+        """Lay out an empty file; of several processes that find it empty, one does."""
+        with self._transaction() as connection:
+            if self._version() != 0:
+                return
+            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                raise StoreError(
+                    f"{self._path}: is a database of something else, not a campaign's store"
+                )
+            for statement in SCHEMA:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """The connection with the write lock taken: committed at the end, rolled back on an error."""
+        with self._lock, self._guard():
+            connection = self._connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _select(self, statement: str, *parameters: Any) -> list[Any]:
+        with self._lock, self._guard():
+            return self._connection.execute(statement, parameters).fetchall()
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            # Extended codes such as SQLITE_READONLY_DIRECTORY refine the ones that have a hint.
+            code = "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
+            hint = f": {HINTS[code]}" if code in HINTS else ""
+            raise StoreError(f"{self._path}: {error}{hint}") from error
+
+    def _record(self, kind: type[R], text: str) -> R:
+        try:
+            return kind.model_validate_json(text)
+        except ValidationError as error:
+            raise StoreError(f"{self._path}: holds a damaged {kind.__name__}: {error}") from error
+
+    def _unknown(self, what: str, record_id: str) -> StoreError:
+        return StoreError(f"{self._path}: has no {what} {record_id!r}")
+
+    def _move(
+        self,
+        connection: sqlite3.Connection,
+        calculation_id: str,
+        expected: CalculationState,
+        new: CalculationState,
+        changes: dict[str, Any],
+    ) -> Calculation:
+        row = connection.execute(
+            "SELECT record FROM calculations WHERE id = ?", (calculation_id,)
+        ).fetchone()
+        if row is None:
+            raise self._unknown("calculation", calculation_id)
+        moved = rules.advance(self._record(Calculation, row[0]), expected, new, changes)
+        connection.execute(
+            "UPDATE calculations SET candidate = ?, pick = ?, state = ?, record = ? WHERE id = ?",
+            (moved.candidate, moved.order, moved.state, _text(moved), moved.id),
+        )
+        return moved
+
+    def _lease(self, connection: sqlite3.Connection) -> Lease | None:
+        row = connection.execute("SELECT record FROM lease").fetchone()
+        return self._record(Lease, row[0]) if row else None
+
+
+def _text(record: Record) -> str:
+    return rules.to_json(record.model_dump(mode="json"), f"a {type(record).__name__}")
+
+
+def _keep_observations(connection: sqlite3.Connection, observations: Sequence[Observation]) -> None:
+    for o in observations:
+        connection.execute(
+            "INSERT INTO observations (id, candidate, property, quarantined, record)"
+            " VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+            " candidate = excluded.candidate, property = excluded.property,"
+            " quarantined = excluded.quarantined, record = excluded.record",
+            (o.id, o.candidate, o.property, o.quarantined is not None, _text(o)),
+        )
+
+
+def _keep_lease(connection: sqlite3.Connection, lease: Lease) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO lease (only_row, record) VALUES (1, ?)", (_text(lease),)
+    )
