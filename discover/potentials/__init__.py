@@ -1,1 +1,49 @@
-"""Interatomic potentials: which there are, and relaxation with them."""
+"""Machine-learning interatomic potentials: which there are, relaxation, screening."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from pathlib import Path
+
+from discover import plugins
+from discover.errors import PotentialError
+from discover.potentials.base import Potential
+
+__all__ = ["Potential", "load_potential", "unknown_elements"]
+
+
+def load_potential(name: str, base: Path | None = None) -> Potential:
+    """The potential that a campaign calls `name`: `chgnet`, `emt`, `mace:<model>`, or a plug-in.
+
+    What follows a colon is handed to the potential's `model` parameter; where it is a file relative
+    to `base` (the campaign's folder), the file is meant. `path/to/file.py:Name` is a plug-in.
+    Raises PluginError for an unknown name, PotentialError for a model that cannot be used, and
+    MissingDependencyError where a package is not installed.
+    """
+    kind, _, model = name.partition(":")
+    if plugins.is_file_plugin(kind):
+        kind, options = name, {}
+    else:
+        options = _model_option(kind, model, base)
+    potential: Potential = plugins.create("potentials", kind, options, base)
+    return potential
+
+
+def unknown_elements(potential: Potential, elements: Iterable[str]) -> list[str]:
+    """Those of `elements` (chemical symbols) that the potential was not trained on, sorted."""
+    return sorted(set(elements) - potential.elements())
+
+
+def _model_option(kind: str, model: str, base: Path | None) -> dict[str, str]:
+    parameter = inspect.signature(plugins.load("potentials", kind, base)).parameters.get("model")
+    if model and parameter is None:
+        raise PotentialError(
+            f"potential {kind!r} has no models to choose from: write {kind!r}, not '{kind}:{model}'"
+        )
+    if not model:
+        if parameter is not None and parameter.default is parameter.empty:
+            raise PotentialError(f"potential {kind!r} needs a model: '{kind}:<path or name>'")
+        return {}
+    file = (base or Path()) / Path(model).expanduser()
+    return {"model": str(file.resolve()) if file.is_file() else model}

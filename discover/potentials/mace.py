@@ -1,0 +1,105 @@
+"""MACE: equivariant message-passing potentials, from a file or a published foundation model."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import io
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from discover.errors import MissingDependencyError, PotentialError
+from discover.plugins import suggestion
+
+if TYPE_CHECKING:
+    from ase.calculators.calculator import Calculator
+
+_SUFFIXES = {".model", ".pt", ".pth"}
+
+
+class MACEPotential:
+    """MACE (Batatia et al., NeurIPS 35, 11423 (2022)) in the model's own precision, on the CPU.
+
+    `model` is a file written by mace-torch or the name of a MACE-MP foundation model, such as
+    `medium-mpa-0`, which mace-torch downloads on first use and then keeps. A model file is a pickled
+    Python module and can run any code when it is loaded: only load files that you trust.
+    """
+
+    def __init__(self, model: str) -> None:
+        if importlib.util.find_spec("mace") is None:
+            raise MissingDependencyError(
+                "MACE potentials need the package mace-torch, which is not installed:"
+                " pip install 'discover-materials[mace]'"
+            )
+        path = Path(model).expanduser()
+        self._file = path if path.is_file() else None
+        if self._file is None and (path.suffix in _SUFFIXES or len(path.parts) > 1):
+            raise PotentialError(f"MACE model {model!r}: there is no file {path.resolve()}")
+        self._requested = model
+
+    @cached_property
+    def name(self) -> str:
+        """`mace:` and the foundation model's name, or the file's name and the hash of its content."""
+        if self._file is None:
+            return f"mace:{self._requested}"
+        digest = hashlib.sha256(self._file.read_bytes()).hexdigest()
+        return f"mace:{self._file.name}@{digest[:12]}"
+
+    def elements(self) -> frozenset[str]:
+        """Chemical symbols in the model's table."""
+        from ase.data import chemical_symbols
+
+        return frozenset(chemical_symbols[int(z)] for z in self._model.atomic_numbers)
+
+    def calculator(self) -> Calculator:
+        """A new calculator around a model that is loaded once.
+
+        Sets this process to one torch thread: more are slower for cells of a few atoms, many times so
+        on a busy machine.
+        """
+        import torch
+        from mace.calculators import MACECalculator
+        from mace.calculators.mace import get_model_dtype
+
+        torch.set_num_threads(1)
+        try:
+            return MACECalculator(
+                models=self._model, device="cpu", default_dtype=get_model_dtype(self._model)
+            )
+        except ValueError as error:
+            raise PotentialError(
+                f"MACE model {self._requested!r} cannot be used: {error}"
+            ) from error
+
+    @cached_property
+    def _model(self) -> Any:
+        import torch
+
+        path = self._file or self._downloaded()
+        try:
+            model = torch.load(path, map_location="cpu", weights_only=False)
+        except Exception as error:  # unpickling can raise anything
+            raise PotentialError(f"{path} cannot be loaded as a MACE model: {error!r}") from error
+        if not hasattr(model, "atomic_numbers") or not hasattr(model, "r_max"):
+            raise PotentialError(f"{path} holds a {type(model).__name__}, not a MACE model")
+        return model
+
+    def _downloaded(self) -> Path:
+        from mace.calculators.foundations_models import download_mace_mp_checkpoint, mace_mp_urls
+
+        if self._requested not in mace_mp_urls:
+            raise PotentialError(
+                f"{self._requested!r} is neither a file nor a MACE foundation model"
+                f"{suggestion(self._requested, mace_mp_urls)}"
+            )
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                return Path(download_mace_mp_checkpoint(self._requested))
+        except (OSError, RuntimeError) as error:
+            raise PotentialError(
+                f"MACE model {self._requested!r} cannot be downloaded ({error}): fetch"
+                f" {mace_mp_urls[self._requested]} where there is a network and write"
+                " 'mace:<path of that file>'"
+            ) from error

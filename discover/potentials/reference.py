@@ -1,0 +1,117 @@
+"""Formation energies from the elements, all computed with one potential."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+from pydantic import Field, FiniteFloat, ValidationError
+
+from discover.campaign import RelaxationSettings
+from discover.errors import PotentialError
+from discover.potentials.base import Potential
+from discover.potentials.elements import elemental_crystal
+from discover.potentials.relaxation import relax
+from discover.records import Record
+from discover.structures.crystal import Crystal
+
+_SETTINGS = RelaxationSettings(fmax_ev_per_angstrom=0.03, max_steps=300, max_volume_change=4.0)
+"""Molecular crystals change their volume a lot from one potential to another, and are still right."""
+
+
+class ReferenceTable(Record):
+    """What is kept on disk: energies of the elements with one potential, and why some have none."""
+
+    potential: str
+    energies_ev_per_atom: dict[str, FiniteFloat] = Field(default_factory=dict)
+    failures: dict[str, str] = Field(default_factory=dict)
+
+
+class ReferenceEnergies:
+    """Energies of the relaxed elements with one potential, computed when first asked for.
+
+    Kept in `references-<potential>.json` in `directory` (nowhere for None), so that each element is
+    relaxed once a campaign.
+
+    The energies are those that the potential was trained to give. CHGNet and the MACE-MP models
+    learned the Materials Project's energies, in CHGNet's case after the corrections of Wang et al.,
+    Sci. Rep. 11, 15496 (2021): anions and Hubbard-U metals are shifted in compounds, elements are
+    not. So formation energies of oxides come out near experiment with CHGNet, and some tenths of an
+    eV/atom too high with a potential that was trained on uncorrected PBE.
+    """
+
+    def __init__(self, potential: Potential, directory: Path | None = None) -> None:
+        self._potential = potential
+        self._file = (
+            directory / f"references-{_file_name(potential.name)}.json" if directory else None
+        )
+        self._table = self._read()
+
+    def energy_ev_per_atom(self, symbol: str) -> float:
+        """Energy of the relaxed element; PotentialError with the reason where there is none."""
+        if symbol not in self._table.energies_ev_per_atom and symbol not in self._table.failures:
+            self._compute(symbol)
+        if symbol in self._table.failures:
+            raise PotentialError(
+                f"no reference energy of {symbol} with {self._potential.name}:"
+                f" {self._table.failures[symbol]}"
+            )
+        return self._table.energies_ev_per_atom[symbol]
+
+    def formation_energy(self, crystal: Crystal, energy_ev_per_atom: float) -> float:
+        """`energy_ev_per_atom` less the mean of the elements', E − Σ x_i E_i, in eV/atom.
+
+        PotentialError where an element has no reference energy.
+        """
+        symbols = crystal.to_atoms().get_chemical_symbols()
+        elements = {symbol: self.energy_ev_per_atom(symbol) for symbol in sorted(set(symbols))}
+        return energy_ev_per_atom - sum(elements[symbol] for symbol in symbols) / len(symbols)
+
+    def _compute(self, symbol: str) -> None:
+        energies, failures = dict(self._table.energies_ev_per_atom), dict(self._table.failures)
+        try:
+            crystal = elemental_crystal(symbol)
+        except PotentialError as error:
+            failures[symbol] = str(error)
+        else:
+            relaxed = relax(crystal, self._potential, _SETTINGS)
+            if relaxed.record is None or relaxed.problem is not None:
+                failures[symbol] = relaxed.problem or "it has no energy"
+            else:
+                energies[symbol] = relaxed.record.energy_ev_per_atom
+        self._table = ReferenceTable(
+            potential=self._potential.name, energies_ev_per_atom=energies, failures=failures
+        )
+        self._write()
+
+    def _read(self) -> ReferenceTable:
+        if self._file is None or not self._file.exists():
+            return ReferenceTable(potential=self._potential.name)
+        try:
+            table = ReferenceTable.model_validate_json(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValidationError) as error:
+            raise PotentialError(
+                f"{self._file} cannot be read as reference energies; delete it to have them computed"
+                f" again ({error})"
+            ) from error
+        if table.potential != self._potential.name:
+            raise PotentialError(
+                f"{self._file} was made with {table.potential}, not {self._potential.name}; delete it"
+                " to have it computed again"
+            )
+        return table
+
+    def _write(self) -> None:
+        if self._file is None:
+            return
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=self._file.parent, prefix=".", suffix=".json", encoding="utf-8", delete=False
+        ) as temporary:
+            temporary.write(self._table.model_dump_json(indent=2))
+        Path(temporary.name).replace(self._file)
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)
