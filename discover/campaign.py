@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -225,16 +226,22 @@ def plugin_problems(spec: CampaignSpec, source: str, base: Path) -> list[str]:
 
 
 def file_plugins(spec: CampaignSpec) -> list[str]:
-    """Keys of the campaign whose plug-in is a file path: refused where a launch comes from remote."""
-    named = {
-        "generator.name": spec.generator.name,
-        "surrogate.name": spec.surrogate.name,
-        "acquisition.name": spec.acquisition.name,
-        "calculation.kind": spec.calculation.kind,
-        "calculation.engine": spec.calculation.engine,
-        "dispatch.name": spec.dispatch.name,
-    } | {f"descriptors.{i}": name for i, name in enumerate(spec.descriptors)}
-    return [key for key, name in named.items() if plugins.is_file_plugin(name)]
+    """Keys of the campaign whose value names a file: refused where a launch comes from remote.
+
+    Every string outside the campaign's name and store counts, options included: a path in any of them
+    may end up as code that is run or a model file that is unpickled.
+    """
+    content = spec.model_dump(mode="json", exclude={"name", "store"})
+    return [key for key, text in _strings(content) if plugins.is_file_plugin(text)]
+
+
+def _strings(content: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(content, str):
+        yield key, content
+    elif isinstance(content, dict | list | tuple):
+        items = content.items() if isinstance(content, dict) else enumerate(content)
+        for part, value in items:
+            yield from _strings(value, f"{key}.{part}" if key else str(part))
 
 
 def load_campaign(path: Path) -> CampaignSpec:

@@ -1,4 +1,4 @@
-"""The candidates that are ready to be picked, held in memory with their descriptors."""
+"""What a runner keeps in memory of the store's candidates: those it knows, and those it may pick."""
 
 from __future__ import annotations
 
@@ -8,6 +8,25 @@ import numpy as np
 import numpy.typing as npt
 
 from discover.records import Candidate
+
+
+class KnownCandidates:
+    """Ids of all candidates of a campaign, and which of them share a formula."""
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+        self._by_formula: dict[str, list[str]] = {}
+
+    def add(self, candidates: Iterable[Candidate]) -> None:
+        """Take note of candidates."""
+        for candidate in candidates:
+            if candidate.id not in self.ids:
+                self.ids.add(candidate.id)
+                self._by_formula.setdefault(candidate.formula, []).append(candidate.id)
+
+    def of_formulas(self, formulas: Iterable[str]) -> list[str]:
+        """Ids of candidates with one of these formulas."""
+        return [i for formula in dict.fromkeys(formulas) for i in self._by_formula.get(formula, ())]
 
 
 class Pool:

@@ -160,6 +160,7 @@ class ModelCard(Record):
     created_at: float
     data_hash: str
     n_observations: int
+    observations: tuple[str, ...] = Field((), description="ids of what it was fitted on")
     fit_seconds: float
     metrics: dict[str, float | None] = Field(
         description="cross-validated mae, spearman, coverage_50, coverage_90, ... on the model's scale"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
 from discover import plugins
@@ -12,12 +13,15 @@ from discover.dispatch import Dispatcher
 from discover.errors import DiscoverError, LeaseHeldError, SurrogateError
 from discover.folder import CampaignFolder
 from discover.jobs import Jobs
-from discover.pool import Pool
+from discover.lease import SteeringLease
+from discover.pool import KnownCandidates, Pool
 from discover.records import (
+    ACTIVE_STATES,
     Calculation,
     CalculationState,
     Candidate,
     CandidateState,
+    Observation,
     Pass,
     Prediction,
 )
@@ -27,7 +31,6 @@ from discover.training import TrainedModel, train, usable_observations
 
 if TYPE_CHECKING:
     from discover.acquisition.selection import Selection
-    from discover.lease import SteeringLease
     from discover.potentials.base import Potential
     from generators import Generator
 
@@ -59,6 +62,7 @@ class CampaignRunner:
         self._lease = lease
         self._told = told
         self._pool = Pool()
+        self._known = KnownCandidates()
         self._trained: TrainedModel | None = None
         self._trained_on = 0
         self._potential: Potential | None = None
@@ -69,6 +73,9 @@ class CampaignRunner:
         self._surrogate = plugins.create(
             "surrogates", spec.surrogate.name, spec.surrogate.options, base
         )
+        self._descriptors = [
+            plugins.create("descriptors", name, {}, base) for name in spec.descriptors
+        ]
         dispatcher: Dispatcher = plugins.load("dispatchers", spec.dispatch.name, base)(
             folder.slots,
             jobs=spec.dispatch.jobs,
@@ -116,9 +123,12 @@ class CampaignRunner:
         """Carry one action out; everything it decides is in the store when it returns."""
         match action:
             case Collect(calculations):
-                self.step("collect", f"collect {len(calculations)}", lambda: self._collect(calculations))
+                self.step(
+                    "collect", f"collect {len(calculations)}", lambda: self._collect(calculations)
+                )
             case Train():
-                self.step("train", "train", self._train)
+                usable = usable_observations(self.store, self.spec)
+                self.step("train", f"train on {len(usable)}", lambda: self._train(usable))
             case Propose(n):
                 proposed = self.step("propose", f"propose {n}", lambda: self._propose(n))
                 if proposed:
@@ -181,15 +191,16 @@ class CampaignRunner:
         self._apply_proposal()
         self._relax([*self.store.candidates(CandidateState.PROPOSED)])
         picked = {calculation.candidate for calculation in self.store.calculations()}
-        for candidate in self.store.candidates():
-            self._known.add(candidate)
-            if candidate.state is CandidateState.READY and candidate.id not in picked:
-                self._pool.add([candidate])
+        self._pool = Pool()
+        self._pool.add(c for c in self.store.candidates(CandidateState.READY) if c.id not in picked)
+        self._known.add(self.store.candidates())
         cards = self.store.model_cards()
         if cards:
-            seen = set(cards[-1].details["observations"])
+            seen = set(cards[-1].observations)
             self._train([o for o in usable_observations(self.store, self.spec) if o.id in seen])
         self.jobs.resume()
+        for calculation in self.store.calculations(ACTIVE_STATES):
+            self.follow(calculation)
 
     def _collect(self, calculations: tuple[str, ...]) -> None:
         for calculation_id in calculations:
@@ -204,10 +215,10 @@ class CampaignRunner:
             else:
                 self._told(f"{candidate.formula}: started again ({calculation.reason})")
 
-    def _train(self) -> None:
-        self._trained_on = len(usable_observations(self.store, self.spec))
+    def _train(self, observations: list[Observation]) -> None:
+        self._trained_on = len(observations)
         try:
-            self._trained = train(self.folder, self.spec, self.store, self._surrogate)
+            self._trained = train(self.folder, self.spec, self.store, self._surrogate, observations)
         except SurrogateError as error:
             self._trained = None
             self._told(f"no model yet, exploring on: {error}")
@@ -216,50 +227,71 @@ class CampaignRunner:
         mae = card.metrics.get("mae")
         self._told(
             f"trained {card.surrogate} on {card.n_observations} observations"
-            + (f", cross-validated MAE {mae:.2f}" if mae is not None else "")
+            + (f"; cross-validated MAE {mae:.2f} ({self._scale()})" if mae is not None else "")
         )
 
     def _propose(self, n: int) -> list[Candidate]:
+        """Draw from the generator; the draw is in the store before it takes effect."""
         from generators import GeneratorContext
 
-        known = frozenset(candidate.id for candidate in self.store.candidates())
         position = int(self.store.value("position") or 0)
         proposal = self._generator.propose(
-            n, GeneratorContext(seed=self.spec.seed, position=position, known=known)
+            n, GeneratorContext(seed=self.spec.seed, position=position, known=self._known.ids)
         )
+        self.store.set_value("proposal", proposal.model_dump(mode="json"))
+        self._pass_notes.proposed += len(proposal.candidates)
+        return self._apply_proposal()
+
+    def _apply_proposal(self) -> list[Candidate]:
+        """Take in the noted draw; doing it again after a kill changes nothing."""
+        from generators import Proposal
+
+        noted = self.store.value("proposal")
+        if noted is None:
+            return []
+        proposal = Proposal.model_validate(noted)
         self.store.add_candidates(proposal.candidates)
         self.store.set_value("position", proposal.position)
-        if proposal.exhausted:
-            self.store.set_value("exhausted", value=True)
-        self._pass_notes.proposed += len(proposal.candidates)
+        self.store.set_value("exhausted", proposal.exhausted)
+        self.store.set_value("proposal", None)
+        self._known.add(proposal.candidates)
         return list(proposal.candidates)
 
     def _relax(self, proposed: list[Candidate]) -> None:
+        """Relax, filter and featurize; all of them are updated in one transaction."""
+        if not proposed:
+            return
         from discover.potentials import load_potential
         from discover.potentials.screening import screen
         from surrogates.descriptors import featurize
 
         if self._potential is None:
             self._potential = load_potential(self.spec.potential, self.folder.root)
+        namesakes = (
+            self.store.candidate(i) for i in self._known.of_formulas(c.formula for c in proposed)
+        )
         screened = screen(
             proposed,
             self._potential,
             self.spec.relaxation,
             self.spec.filters,
             references=self.folder.models,
-            others=[*self.store.candidates(CandidateState.READY)],
+            others=[c for c in namesakes if c.state is CandidateState.READY],
         )
         ready = featurize(
-            [c for c in screened if c.state is CandidateState.READY],
-            [plugins.create("descriptors", name, {}, self.folder.root) for name in self.spec.descriptors],
+            [c for c in screened if c.state is CandidateState.READY], self._descriptors
         )
         rejected = [c for c in screened if c.state is CandidateState.REJECTED]
         self.store.update_candidates([*ready, *rejected])
         self._pool.add(ready)
         self._pass_notes.rejected += len(rejected)
-        self._told(f"relaxed {len(screened)} candidates: {len(ready)} ready, {len(rejected)} rejected")
+        self._told(
+            f"relaxed {len(screened)} candidates: {len(ready)} ready, {len(rejected)} rejected"
+        )
 
     def _select(self, *, explore: bool) -> tuple[str, Prediction | None]:
+        if explore or self._trained is None:
+            return self._pool.first(), None
         raise NotImplementedError
 
     def _submit(self, candidate_id: str, prediction: Prediction | None) -> Calculation | None:
@@ -274,16 +306,43 @@ class CampaignRunner:
         return calculation
 
     def _values_of(self, calculation_id: str) -> str:
-        values = [o for o in self.store.observations(quarantined=True) if o.calculation == calculation_id]
+        values = [
+            o for o in self.store.observations(quarantined=True) if o.calculation == calculation_id
+        ]
         shown = [
-            f"{o.value:.4g} {o.unit}" + (f" (quarantined: {o.quarantined})" if o.quarantined else "")
+            f"{o.value:.4g} {o.unit}"
+            + (f" (quarantined: {o.quarantined})" if o.quarantined else "")
             for o in values
             if o.property == self.spec.objective.property
         ]
         return ", ".join(shown) or "done"
 
+    def _scale(self) -> str:
+        target = self.spec.target
+        return f"log10 {target.unit}" if target.transform == "log10" else target.unit
+
     def _hours(self) -> float:
         return self._hours_before + (time.time() - self._started) / 3600.0
+
+
+def run_campaign(
+    folder: CampaignFolder,
+    told: Callable[[str], None],
+    runner_class: type[CampaignRunner] = CampaignRunner,
+) -> Stop:
+    """Check a campaign, hold its lease, steer it to its end and write its report.
+
+    Raises CampaignError listing every problem, LeaseHeldError where another process steers it.
+    """
+    from discover.preflight import check_folder
+    from discover.report.page import write_report
+
+    spec = check_folder(folder)
+    with closing(folder.open_store(spec)) as store:
+        with SteeringLease(store) as lease:
+            stop = runner_class(folder, spec, store, lease, told).run()
+        write_report(folder, spec, store)
+    return stop
 
 
 class _PassNotes:
@@ -296,9 +355,14 @@ class _PassNotes:
         self.rejected = 0
 
 
-def failures_in_a_row(calculations: list[Calculation]) -> int:
-    """Number of failed calculations since the last one that was done, in order of their end."""
-    over = [c for c in calculations if c.state in {CalculationState.DONE, CalculationState.FAILED}]
+def failures_in_a_row(calculations: list[Calculation], since: float) -> int:
+    """Number of failed calculations since the last one that was done, in order of their end.
+
+    Only what ended after `since` (seconds since the epoch) counts, so that a campaign that ran into
+    its failure budget can be resumed.
+    """
+    final = {CalculationState.DONE, CalculationState.FAILED}
+    over = [c for c in calculations if c.state in final and (c.finished_at or 0.0) >= since]
     over.sort(key=lambda c: (c.finished_at or 0.0, c.order))
     count = 0
     for calculation in reversed(over):

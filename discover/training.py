@@ -94,10 +94,11 @@ def train(
         surrogate=spec.surrogate.name,
         created_at=time.time(),
         data_hash=hashed,
-        n_observations=len(data.y),
         fit_seconds=fit_seconds,
         metrics=report.metrics,
-        details={**report.details, "observations": [o.id for o in observations]},
+        details=report.details,
+        n_observations=len(observations),
+        observations=tuple(o.id for o in observations),
     )
     _save(folder.models / card_id, card, model)
     store.add_model_card(card)

@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol
 
-from discover.records import Candidate
+from discover.records import Candidate, Record
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,7 @@ class GeneratorContext:
     known: AbstractSet[str]
 
 
-@dataclass(frozen=True)
-class Proposal:
+class Proposal(Record):
     """New candidates, where the stream stands after them, and whether it has come to its end."""
 
     candidates: tuple[Candidate, ...]

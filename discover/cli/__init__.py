@@ -1,0 +1,36 @@
+"""`discover ...`: thin commands over the library; heavy imports happen where a command needs them."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from discover.cli import benchmarks, campaigns, inspection, service
+from discover.errors import DiscoverError
+
+app = typer.Typer(
+    name="discover",
+    help="Discover extreme materials by active learning.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+campaigns.register(app)
+inspection.register(app)
+service.register(app)
+app.add_typer(benchmarks.app, name="benchmark")
+
+
+def main() -> None:
+    """Run the command line; an expected error is one clear message and exit code 2."""
+    try:
+        app()
+    except DiscoverError as error:
+        for line in str(error).splitlines():
+            typer.secho(f"error: {line}", fg="red", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)

@@ -1,0 +1,100 @@
+"""Commands that look at a campaign: status, results, report, plugins."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from discover.cli.campaigns import Campaign, Json
+from discover.cli.output import print_json, print_ranking, print_status
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the application."""
+    for command in (status, results, report, plugins):
+        app.command()(command)
+
+
+def status(campaign: Campaign, as_json: Json = False) -> None:
+    """Show how a campaign stands: counts, best so far, busy share of the slots, time left."""
+    from discover import results as found
+    from discover.folder import CampaignFolder
+    from discover.lease import is_alive
+
+    folder = CampaignFolder.at(campaign)
+    spec = folder.load()
+    store = folder.open_existing_store(spec)
+    lease, now = store.lease(), time.time()
+    steered = lease is not None and is_alive(lease, now)
+    answer = found.status(store, spec, now, steered=steered)
+    if as_json:
+        print_json(answer)
+    else:
+        print_status(answer)
+
+
+def results(
+    campaign: Campaign,
+    as_json: Json = False,
+    top: Annotated[int | None, typer.Option(min=1, help="Only the best this many.")] = None,
+    quarantined: Annotated[
+        bool, typer.Option("--quarantined", help="Also values in quarantine, unranked.")
+    ] = False,
+) -> None:
+    """Rank what was computed, best first."""
+    from discover.folder import CampaignFolder
+    from discover.results import ranking
+
+    folder = CampaignFolder.at(campaign)
+    spec = folder.load()
+    rows = ranking(folder.open_existing_store(spec), spec, quarantined=quarantined)[:top]
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_ranking(rows, spec.target)
+    else:
+        typer.echo("no results yet")
+
+
+def report(
+    campaign: Campaign,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+) -> None:
+    """Write the campaign's page: search curve, predictions, calibration, ranking."""
+    from discover.folder import CampaignFolder
+    from discover.report.page import write_report
+
+    folder = CampaignFolder.at(campaign)
+    spec = folder.load()
+    page = write_report(folder, spec, folder.open_existing_store(spec))
+    typer.echo(page)
+    if show:
+        typer.launch(Path(page).as_uri())
+
+
+def plugins(
+    kind: Annotated[str | None, typer.Argument(help="Only one kind, such as acquisitions.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List what can be plugged in, and where each comes from."""
+    from discover.errors import PluginError
+    from discover.plugins import BUILT_IN, available, suggestion
+
+    if kind is not None and kind not in BUILT_IN:
+        raise PluginError(f"no kind of plug-in is called {kind!r}{suggestion(kind, BUILT_IN)}")
+    found = [info for k in ([kind] if kind else BUILT_IN) for info in available(k).values()]
+    if as_json:
+        print_json([vars(info) for info in found])
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    for heading in ("kind", "name", "from", "target"):
+        table.add_column(heading, no_wrap=heading != "target")
+    for info in found:
+        table.add_row(info.kind, info.name, info.source, info.target)
+    Console().print(table)

@@ -1,0 +1,107 @@
+"""How commands speak: JSON for machines, tables for people, plain lines where piped."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from discover.properties import Property
+    from discover.records import Record
+    from discover.results import ResultRow, Status
+
+
+def print_json(content: Record | Sequence[Record] | dict[str, Any] | list[Any]) -> None:
+    """Records or plain data as indented JSON on standard output."""
+    if isinstance(content, dict):
+        plain: Any = content
+    elif isinstance(content, list | tuple):
+        plain = [
+            item.model_dump(mode="json") if hasattr(item, "model_dump") else item
+            for item in content
+        ]
+    else:
+        plain = content.model_dump(mode="json")  # type: ignore[union-attr]
+    typer.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: `42 s`, `3 min 20 s`, `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def print_ranking(rows: Sequence[ResultRow], target: Property) -> None:
+    """The ranking as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{target.label} in {target.unit}", title_justify="left")
+    for heading, side in (
+        ("#", "right"),
+        ("formula", "left"),
+        ("space group", "right"),
+        ("prototype", "left"),
+        (f"value ({target.unit})", "right"),
+        ("predicted (90 % interval)", "right"),
+        ("fidelity", "left"),
+        ("picked by", "left"),
+        ("seconds", "right"),
+        ("job", "left"),
+    ):
+        table.add_column(heading, justify=side, no_wrap=heading != "prototype")  # type: ignore[arg-type]
+    for row in rows:
+        expected = (
+            "–"
+            if row.predicted is None
+            else f"{row.predicted:.3g} ({row.predicted_low:.2g} – {row.predicted_high:.2g})"
+        )
+        table.add_row(
+            str(row.rank or "–"),
+            row.formula,
+            str(row.spacegroup),
+            row.prototype,
+            f"{row.value:.3g}" + (" [quarantined]" if row.quarantined else ""),
+            expected,
+            row.fidelity,
+            row.picked_by,
+            "–" if row.seconds is None else f"{row.seconds:.0f}",
+            row.calculation,
+        )
+    console = Console()
+    console.print(table, width=None if console.is_terminal else 160)
+
+
+def print_status(status: Status) -> None:
+    """A campaign's status as a few lines."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    counts = ", ".join(f"{n} {state}" for state, n in status.calculations.items() if n) or "none"
+    pool = ", ".join(f"{n} {state}" for state, n in status.candidates.items() if n) or "none"
+    console.print(
+        f"[bold]{status.campaign}[/bold]: {status.state}"
+        + (f" ({status.reason})" if status.reason else "")
+    )
+    console.print(f"  calculations  {counts} (budget {status.budget})")
+    console.print(f"  candidates    {pool}")
+    if status.best:
+        best = status.best
+        console.print(
+            f"  best so far   {best.formula} ({best.prototype}): {best.value:.4g} {best.unit}"
+        )
+    if status.slots_busy is not None:
+        console.print(f"  slots         {status.slots}, busy {status.slots_busy:.1%} of the time")
+    if status.seconds_per_calculation is not None:
+        console.print(f"  a calculation takes {duration(status.seconds_per_calculation)}")
+    if status.expected_seconds_left is not None:
+        console.print(f"  time left     about {duration(status.expected_seconds_left)}")
+    console.print(f"  passes        {status.passes}")

@@ -1,0 +1,186 @@
+"""One run of a campaign from the terminal: signals, progress, and what is said at the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from discover.cli.output import duration, print_json, print_ranking
+from discover.errors import DiscoverError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.status import Status as Spinner
+
+    from discover.campaign import CampaignSpec
+    from discover.folder import CampaignFolder
+
+Teller = Callable[[str], None]
+REFRESH_SECONDS = 1.0
+
+
+def run_campaign(path: Path, *, dashboard: bool, as_json: bool) -> None:
+    """Check, run and report one campaign; progress goes to stderr where stdout is JSON."""
+    from rich.console import Console
+
+    from discover.folder import CampaignFolder
+    from discover.preflight import check_folder
+    from discover.runner import run_campaign as run_here
+
+    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    folder = CampaignFolder.at(path)
+    spec = check_folder(folder)
+    _check_free(folder, spec)
+    started = time.monotonic()
+    with _progress(folder, spec, console) as told, _ctrl_c_stops(folder, spec, told):
+        if dashboard:
+            _run_in_prefect(folder, spec, told)
+        else:
+            run_here(folder, told)
+    _say_end(folder, spec, console, time.monotonic() - started, as_json=as_json)
+
+
+def _run_in_prefect(folder: CampaignFolder, spec: CampaignSpec, told: Teller) -> None:
+    from discover.errors import MissingDependencyError
+
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    from flows.server import dashboard_url, ensure_server
+
+    url = ensure_server()
+    told(f"dashboard: {dashboard_url(url)}")
+    try:
+        from flows.campaign import campaign
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"the dashboard needs {error.name!r}: pip install 'discover-materials[dashboard]', "
+            "or run with --no-dashboard"
+        ) from error
+    state = campaign.with_options(on_running=[_announce(told, url)])(
+        spec.name, str(folder.root), return_state=True
+    )
+    if isinstance(state.data, BaseException) or state.is_crashed():
+        state.result(raise_on_failure=True)
+
+
+def _announce(told: Teller, api_url: str) -> Callable[..., None]:
+    from flows.server import dashboard_url
+
+    def announce(_flow: object, flow_run: object, _state: object) -> None:
+        told(f"this run: {dashboard_url(api_url)}/runs/flow-run/{flow_run.id}")  # type: ignore[attr-defined]
+
+    return announce
+
+
+def _check_free(folder: CampaignFolder, spec: CampaignSpec) -> None:
+    """LeaseHeldError at once where another process steers; run_campaign itself makes sure of it."""
+    from discover.errors import LeaseHeldError
+    from discover.lease import is_alive
+
+    with closing(folder.open_store(spec)) as store:
+        lease = store.lease()
+        if lease is not None and is_alive(lease, time.time()):
+            raise LeaseHeldError(
+                f"{folder.root}: process {lease.pid} on {lease.host} already steers this campaign; "
+                "watch it with `discover status`, end it with `discover stop`"
+            )
+
+
+@contextmanager
+def _progress(folder: CampaignFolder, spec: CampaignSpec, console: Console) -> Iterator[Teller]:
+    """A live line under the log in a terminal; plain lines with the seconds where piped."""
+    started = time.monotonic()
+    lock = threading.Lock()
+
+    def told(line: str) -> None:
+        with lock:
+            console.print(f"[dim]{time.monotonic() - started:6.0f} s[/dim]  ", end="")
+            console.print(line, markup=False)
+
+    if not console.is_terminal:
+        yield told
+        return
+    over = threading.Event()
+    with console.status("starting") as spinner:
+        watcher = threading.Thread(
+            target=_watch, args=(folder, spec, spinner, over), daemon=True, name="progress"
+        )
+        watcher.start()
+        try:
+            yield told
+        finally:
+            over.set()
+            watcher.join()
+
+
+def _watch(
+    folder: CampaignFolder, spec: CampaignSpec, spinner: Spinner, over: threading.Event
+) -> None:
+    from rich.markup import escape
+
+    from discover.results import status
+
+    with closing(folder.open_store(spec)) as store:
+        while not over.wait(REFRESH_SECONDS):
+            with suppress(DiscoverError):
+                now = status(store, spec, time.time(), steered=True)
+                counts = now.calculations
+                parts = [
+                    f"{counts['done']}/{now.budget} done",
+                    f"{counts['running']} running",
+                    f"{now.candidates['ready']} candidates",
+                ]
+                if counts["failed"]:
+                    parts.append(f"{counts['failed']} failed")
+                if now.best:
+                    parts.append(f"best {now.best.formula} {now.best.value:.3g} {now.best.unit}")
+                if now.expected_seconds_left is not None:
+                    parts.append(f"about {duration(now.expected_seconds_left)} left")
+                spinner.update(escape(" · ".join(parts)))
+
+
+@contextmanager
+def _ctrl_c_stops(folder: CampaignFolder, spec: CampaignSpec, told: Teller) -> Iterator[None]:
+    """First Ctrl-C (or SIGTERM): stop after the running jobs; the second ends this process at once."""
+    from discover.runner import STOP_AFTER_RUNNING
+
+    def ask() -> None:
+        with closing(folder.open_store(spec)) as store:
+            store.set_value("stop", STOP_AFTER_RUNNING)
+        told(
+            "stopping after the running jobs; Ctrl-C again ends at once (jobs go on, resume later)"
+        )
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.default_int_handler)
+        threading.Thread(target=ask, daemon=True).start()
+
+    with ExitStack() as restored:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            restored.callback(signal.signal, number, signal.signal(number, handle))
+        yield
+
+
+def _say_end(
+    folder: CampaignFolder, spec: CampaignSpec, console: Console, seconds: float, *, as_json: bool
+) -> None:
+    from discover.results import ranking, status
+
+    with closing(folder.open_store(spec)) as store:
+        now = status(store, spec, time.time(), steered=False)
+        rows = ranking(store, spec)
+    if as_json:
+        print_json(now)
+    elif rows:
+        print_ranking(rows, spec.target)
+    done = now.calculations["done"]
+    console.print(
+        f"{now.reason or now.state}: {done} calculations done in {duration(seconds)}; "
+        f"report: {folder.report / 'index.html'}"
+    )

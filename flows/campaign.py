@@ -1,0 +1,142 @@
+"""The Prefect shell around the loop: the same steering, with every piece of work shown as a task."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed, Crashed, Failed, State
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from discover.folder import CampaignFolder
+from discover.records import ACTIVE_STATES, Calculation, CalculationState
+from discover.report.page import markdown_report
+from discover.runner import CampaignRunner, run_campaign
+from discover.steering import Action, Stop
+
+Result = TypeVar("Result")
+LOOK_SECONDS = 0.5
+MAX_FOLLOWED = 512
+
+
+class PrefectRunner(CampaignRunner):
+    """A campaign runner that shows its work in Prefect. Prefect's states are a view, never the truth."""
+
+    def run(self) -> Stop:
+        """As the base class; ends the record of an earlier run that was killed."""
+        self._over = threading.Event()
+        self._note_flow_run()
+        self._progress = create_progress_artifact(progress=0.0, key=self._key("progress"))
+        try:
+            return super().run()
+        finally:
+            self._over.set()
+
+    def step(self, name: str, label: str, work: Callable[[], Result]) -> Result:
+        """Do one piece of work as a task run of that name."""
+        shown = task(
+            work, name=name, task_run_name=label, cache_policy=NO_CACHE, persist_result=False
+        )
+        return shown()
+
+    def follow(self, calculation: Calculation) -> None:
+        """Show a calculation as a task run that lasts as long as its job."""
+        candidate = self.store.candidate(calculation.candidate)
+        calculate.with_options(
+            task_run_name=f"calculate {candidate.formula} {candidate.prototype}"
+        ).submit(self, calculation.id)
+
+    def record(self, actions: tuple[Action, ...]) -> None:
+        """As the base class; renews the ranking, the picture and the progress on the dashboard."""
+        passes = len(self.store.passes())
+        super().record(actions)
+        if len(self.store.passes()) == passes:
+            return
+        create_markdown_artifact(
+            markdown_report(self.spec, self.store, time.time()),
+            key=self._key("report"),
+            description="Ranking and search so far",
+        )
+        done = sum(c.state not in ACTIVE_STATES for c in self.store.calculations())
+        update_progress_artifact(
+            self._progress, min(100.0, 100 * done / self.spec.budget.calculations)
+        )
+
+    def wait_for_end(self, calculation_id: str) -> Calculation:
+        """The calculation once it is collected (or this run of the campaign is over)."""
+        while not self._over.wait(LOOK_SECONDS):
+            calculation = self.store.calculation(calculation_id)
+            if calculation.state not in ACTIVE_STATES:
+                break
+        return self.store.calculation(calculation_id)
+
+    def _key(self, what: str) -> str:
+        return "".join(c if c.isalnum() else "-" for c in self.spec.name.lower()) + f"-{what}"
+
+    def _note_flow_run(self) -> None:
+        """Mark an earlier flow run of this campaign that never ended as crashed, and note this one.
+
+        We hold the lease, so whoever ran it is dead; without this it would say Running for ever.
+        """
+        earlier = self.store.value("flow_run")
+        present = str(flow_run.id)
+        if earlier and earlier != present:
+            with get_client(sync_client=True) as client:
+                try:
+                    state = client.read_flow_run(UUID(earlier)).state
+                    if state is not None and not state.is_final():
+                        client.set_flow_run_state(
+                            UUID(earlier), Crashed(message="its process was killed"), force=True
+                        )
+                except Exception as error:  # noqa: BLE001 - another server, or history was deleted
+                    self._told(f"earlier flow run {earlier} could not be closed: {error}")
+        self.store.set_value("flow_run", present)
+
+
+@task(name="calculate", cache_policy=NO_CACHE, persist_result=False)
+def calculate(runner: PrefectRunner, calculation_id: str) -> State[Any]:
+    """Last as long as a job does, and end as it ended."""
+    calculation = runner.wait_for_end(calculation_id)
+    match calculation.state:
+        case CalculationState.DONE:
+            return Completed(message=f"{calculation.seconds or 0:.0f} s")
+        case CalculationState.FAILED:
+            return Failed(message=calculation.reason)
+        case CalculationState.CANCELLED:
+            return Cancelled(message=calculation.reason)
+        case _:
+            return Cancelled(message="the campaign ended first; its job goes on")
+
+
+@flow(
+    name="campaign",
+    flow_run_name="{name}",
+    task_runner=ThreadPoolTaskRunner(max_workers=MAX_FOLLOWED),
+    validate_parameters=False,
+    persist_result=False,
+)
+def campaign(name: str, directory: str) -> State[Any]:  # noqa: ARG001 - the name is the run's title
+    """Run the campaign in a folder to its end."""
+    return steer_here(Path(directory), get_run_logger().info)
+
+
+def steer_here(directory: Path, told: Callable[[str], None]) -> State[Any]:
+    """Steer a campaign inside the present flow run; the final state carries the reason of the stop."""
+    stop = run_campaign(CampaignFolder.at(directory), told, PrefectRunner)
+    failed = stop.reason.startswith("failure budget")
+    return Failed(message=stop.reason) if failed else Completed(message=stop.reason)

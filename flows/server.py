@@ -1,0 +1,205 @@
+"""Prefect's server: found where one answers, else started in the background, on loopback and quiet."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from discover.errors import DiscoverError
+from discover.lease import process_ticks
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 4200
+START_SECONDS = 90.0
+
+QUIET = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+}
+FAST_INGESTION = {
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
+}
+
+
+class ServerError(DiscoverError, RuntimeError):
+    """Prefect's server, or the service beside it, does not start or does not answer."""
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A background process of ours: pid and start together name it for good."""
+
+    pid: int
+    ticks: int | None
+    url: str
+
+    def is_alive(self) -> bool:
+        """Whether that very process still runs."""
+        return self.ticks is not None and process_ticks(self.pid) == self.ticks
+
+
+def home() -> Path:
+    """Where background processes keep their notes and logs (`DISCOVER_HOME`)."""
+    return Path(os.environ.get("DISCOVER_HOME") or "~/.local/share/discover").expanduser()
+
+
+def ensure_server() -> str:
+    """API address of a server that answers, started where none does; sets `PREFECT_API_URL`.
+
+    Call before Prefect is imported. Raises ServerError where `PREFECT_API_URL` is set and does not
+    answer (a server that a user chose is never replaced in silence), or the start fails.
+    """
+    chosen = os.environ.get("PREFECT_API_URL")
+    if chosen:
+        if not answers(chosen):
+            raise ServerError(
+                f"PREFECT_API_URL is {chosen}, but no Prefect server answers there; start it, unset "
+                "the variable, or run with --no-dashboard"
+            )
+        return chosen
+    url = running_server() or _start_server()
+    os.environ["PREFECT_API_URL"] = url
+    return url
+
+
+def running_server() -> str | None:
+    """API address of our own server or of one on the default port; None where none answers."""
+    noted = read_daemon("server")
+    urls = [noted.url] if noted and noted.is_alive() else []
+    for url in (*urls, _api_url(DEFAULT_PORT)):
+        if answers(url):
+            return url
+    return None
+
+
+def answers(api_url: str) -> bool:
+    """Whether a Prefect server answers at this address."""
+    try:
+        with urllib.request.urlopen(f"{api_url}/health", timeout=3) as response:  # noqa: S310
+            return bool(response.read().strip() == b"true")
+    except (OSError, urllib.error.URLError, ValueError):
+        return False
+
+
+def dashboard_url(api_url: str) -> str:
+    """The dashboard that belongs to an API address."""
+    return api_url.removesuffix("/api")
+
+
+def start_daemon(name: str, command: list[str], url: str, extra: Mapping[str, str]) -> Daemon:
+    """Start a background process that outlives this one; its log is `<home>/<name>.log`."""
+    home().mkdir(parents=True, exist_ok=True)
+    with (home() / f"{name}.log").open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **QUIET, **extra},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=home(),
+        )
+    daemon = Daemon(process.pid, process_ticks(process.pid), url)
+    note = home() / f"{name}.json"
+    note.with_suffix(".tmp").write_text(json.dumps(asdict(daemon)), encoding="utf-8")
+    note.with_suffix(".tmp").replace(note)
+    return daemon
+
+
+def read_daemon(name: str) -> Daemon | None:
+    """What was noted of a background process, None where there is no readable note."""
+    try:
+        return Daemon(**json.loads((home() / f"{name}.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def stop_daemon(name: str, patience_seconds: float = 15.0) -> bool:
+    """End a background process of ours with its children; False where it was not running."""
+    daemon = read_daemon(name)
+    (home() / f"{name}.json").unlink(missing_ok=True)
+    if daemon is None or not daemon.is_alive():
+        return False
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(daemon.pid, sent)
+        deadline = time.monotonic() + patience_seconds
+        while daemon.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if not daemon.is_alive():
+            break
+    return True
+
+
+def log_tail(name: str, lines: int = 5) -> str:
+    """Last lines of a background process's log."""
+    try:
+        text = (home() / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "(no log)"
+    return "\n".join(text.strip().splitlines()[-lines:])
+
+
+def _start_server() -> str:
+    port = DEFAULT_PORT if _is_free(DEFAULT_PORT) else _free_port()
+    url = _api_url(port)
+    server = start_daemon(
+        "server",
+        [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)],
+        url,
+        {
+            **FAST_INGESTION,
+            "PREFECT_SERVER_API_HOST": HOST,
+            "PREFECT_SERVER_API_PORT": str(port),
+            "PREFECT_UI_API_URL": url,
+            "PREFECT_API_URL": url,
+        },
+    )
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if answers(url):
+            return url
+        if not server.is_alive():
+            break
+        time.sleep(0.2)
+    stop_daemon("server")
+    raise ServerError(
+        f"Prefect's server did not start; the end of {home() / 'server.log'}:\n{log_tail('server')}\n"
+        "run with --no-dashboard to do without"
+    )
+
+
+def _api_url(port: int) -> str:
+    return f"http://{HOST}:{port}/api"
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])

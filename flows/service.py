@@ -1,0 +1,105 @@
+"""`discover up`: a deployment whose run form is the campaign schema, served from this process."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import yaml
+from prefect import flow, get_run_logger
+from prefect.states import State
+from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
+
+from discover.campaign import CalculationSettings, CampaignSpec, Dispatch, Plugin, file_plugins
+from discover.errors import CampaignError
+from discover.folder import CampaignFolder
+from flows.campaign import MAX_FOLLOWED, steer_here
+from flows.server import home
+
+DEPLOYMENT = "discover"
+InstalledName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+"""Name of an installed plug-in. No path fits: a remote launch must not run a file of its choice."""
+
+
+class InstalledPlugin(Plugin):
+    """A replaceable part, by the name under which it is installed."""
+
+    name: InstalledName
+
+
+class InstalledCalculation(CalculationSettings):
+    """The DFT job that every pick runs as, of an installed kind on an installed engine."""
+
+    kind: InstalledName = "agl"
+    engine: InstalledName = "gpaw"
+
+
+class InstalledDispatch(Dispatch):
+    """Where jobs run and how many at once, by an installed dispatcher."""
+
+    name: InstalledName = "local"
+
+
+class RemoteCampaignSpec(CampaignSpec):
+    """A campaign launched from the browser or by REST: plug-ins by file path are refused."""
+
+    generator: InstalledPlugin = InstalledPlugin(name="prototypes")
+    surrogate: InstalledPlugin = InstalledPlugin(name="gp")
+    acquisition: InstalledPlugin = InstalledPlugin(name="logei")
+    descriptors: tuple[InstalledName, ...] = ("composition", "structure")
+    calculation: InstalledCalculation = InstalledCalculation()
+    dispatch: InstalledDispatch = InstalledDispatch()
+
+
+@flow(
+    name="launch-campaign",
+    flow_run_name="{campaign.name}",
+    task_runner=ThreadPoolTaskRunner(max_workers=MAX_FOLLOWED),
+    persist_result=False,
+)
+def launch(campaign: RemoteCampaignSpec) -> State[Any]:
+    """Run a campaign from the form; one that exists under this name is resumed.
+
+    Its folder is `campaigns/NAME` in the service's home. CampaignError where a plug-in is a file, or
+    where the name belongs to a campaign that differs in more than its budget.
+    """
+    refused = file_plugins(campaign)
+    if refused:
+        raise CampaignError(
+            f"{', '.join(refused)}: files are refused from remote; name something installed "
+            "(`discover plugins` lists it) or run the campaign with `discover run`"
+        )
+    spec = CampaignSpec.model_validate(campaign.model_dump())
+    folder = CampaignFolder.at(home() / "campaigns" / spec.name)
+    if folder.spec_file.exists():
+        _require_same(folder.load(), spec)
+    folder.check_writable()
+    folder.spec_file.write_text(
+        yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
+        encoding="utf-8",
+    )
+    return steer_here(folder.root, get_run_logger().info)
+
+
+def serve() -> None:
+    """Serve the deployment until this process is ended."""
+    launch.serve(
+        name=DEPLOYMENT,
+        description="Launch a discovery campaign: fill in the form, watch the run.",
+        pause_on_shutdown=False,
+        print_starting_message=False,
+    )
+
+
+def _require_same(present: CampaignSpec, wanted: CampaignSpec) -> None:
+    before, after = (s.model_dump(exclude={"budget"}) for s in (present, wanted))
+    differing = [key for key in after if after[key] != before[key]]
+    if differing:
+        raise CampaignError(
+            f"a campaign called {wanted.name!r} exists and differs in: {', '.join(differing)}; "
+            "choose another name (only the budget of a campaign may change)"
+        )
+
+
+if __name__ == "__main__":
+    serve()
