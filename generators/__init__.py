@@ -1,5 +1,5 @@
 """Sources of candidates."""
 
-from generators.base import Generator, GeneratorContext
+from generators.base import Generator, GeneratorContext, Proposal
 
-__all__ = ["Generator", "GeneratorContext"]
+__all__ = ["Generator", "GeneratorContext", "Proposal"]
