@@ -141,7 +141,7 @@ class Store(ABC):
     def observations(
         self, property_name: str | None = None, *, quarantined: bool = False
     ) -> list[Observation]:
-        """Observations in the order they first came; those in quarantine only when asked for."""
+        """Observations in the order they first came; those in quarantine too only when asked for."""
 
     @abstractmethod
     def quarantine(self, observation_id: str, reason: str | None) -> None:

@@ -1,0 +1,167 @@
+"""The MongoDB store on mongomock (its logic), and on a real server where one is named.
+
+Set DISCOVER_TEST_MONGODB_URI to `mongodb://host/database` to run everything on that server as well;
+the collections that the tests make there are dropped afterwards.
+"""
+
+import os
+import sys
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import mongomock
+import pymongo
+import pytest
+
+from discover.errors import LeaseHeldError, MissingDependencyError, StateConflictError, StoreError
+from discover.records import CalculationState
+from discover.store import FORMAT_VERSION, open_store
+from discover.store.conformance import StoreConformance, calculation, candidate, lease
+from discover.store.mongo import MongoStore
+
+SERVER = os.environ.get("DISCOVER_TEST_MONGODB_URI")
+on_a_server = pytest.mark.skipif(
+    SERVER is None, reason="DISCOVER_TEST_MONGODB_URI names no MongoDB server"
+)
+
+
+@pytest.fixture
+def campaign():
+    return f"test-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(params=["mongomock", pytest.param("server", marks=on_a_server)])
+def database(request, campaign):
+    if request.param == "mongomock":
+        yield mongomock.MongoClient().get_database("discover")
+        return
+    client = pymongo.MongoClient(SERVER)
+    database = client.get_default_database()
+    yield database
+    for name in database.list_collection_names():
+        if campaign in name:
+            database.drop_collection(name)
+    client.close()
+
+
+@pytest.fixture
+def open_campaign(database, campaign):
+    """Opens the store of a campaign whose name begins as this test's does."""
+    if isinstance(database, mongomock.Database):
+        return lambda suffix="": MongoStore(database, campaign + suffix)
+    return lambda suffix="": open_store(SERVER, campaign + suffix)
+
+
+class TestMongoStore(StoreConformance):
+    @pytest.fixture
+    def open_store(self, open_campaign):
+        return open_campaign
+
+    @pytest.fixture
+    def make_newer(self, database, campaign):
+        return lambda: database[f"discover.{campaign}.meta"].update_one(
+            {"_id": "format"}, {"$set": {"version": FORMAT_VERSION + 1}}
+        )
+
+
+def test_campaigns_share_a_database_and_nothing_else(open_campaign):
+    first, second = open_campaign(), open_campaign(".candidates")
+    first.add_candidates([candidate(1), candidate(2)])
+    first.set_value("stop", True)
+    first.acquire_lease(lease("first", 1.0))
+    assert list(second.candidates()) == []
+    assert second.value("stop") is None
+    second.acquire_lease(lease("second", 1.0))
+    assert second.add_candidates([candidate(2)]) == ["candidate-2"]
+    assert first.lease().holder == "first"
+
+
+def test_a_transition_that_somebody_overtakes_conflicts(open_campaign, monkeypatch):
+    """Between reading the calculation and writing it another process moves it."""
+    store, other = open_campaign(), open_campaign()
+    store.add_calculation(calculation(1))
+    stale = store.calculation("calculation-1")
+    proposed, submitted = CalculationState.PROPOSED, CalculationState.SUBMITTED
+    other.transition("calculation-1", proposed, submitted, native_id="other")
+    monkeypatch.setattr(store, "calculation", lambda _: stale)
+    with pytest.raises(StateConflictError, match="just left"):
+        store.transition("calculation-1", proposed, submitted, native_id="late")
+    assert other.calculation("calculation-1").native_id == "other"
+
+
+@pytest.mark.parametrize("before", [None, lease("dead", 1.0)])
+def test_a_lease_that_somebody_overtakes_is_held(open_campaign, monkeypatch, before):
+    """Two processes find the lease free (or expired) at the same moment."""
+    store, other = open_campaign(), open_campaign()
+    if before:
+        other.acquire_lease(before)
+    other.acquire_lease(lease("other", 500.0))
+    fresh = store.lease
+    answers = iter([before])
+    monkeypatch.setattr(store, "lease", lambda: next(answers, None) or fresh())
+    with pytest.raises(LeaseHeldError):
+        store.acquire_lease(lease("late", 501.0))
+    assert other.lease() == lease("other", 500.0)
+
+
+def test_records_are_native_documents(database, open_campaign, campaign):
+    open_campaign().add_calculation(calculation(3))
+    found = database[f"discover.{campaign}.calculations"].find_one({"state": "proposed"})
+    assert (found["_id"], found["order"], found["engine"]) == ("calculation-3", 3, "emt")
+
+
+def test_a_damaged_document_is_an_error(database, open_campaign, campaign):
+    store = open_campaign()
+    store.add_calculation(calculation(1))
+    database[f"discover.{campaign}.calculations"].update_one({}, {"$unset": {"engine": ""}})
+    with pytest.raises(StoreError, match="damaged Calculation"):
+        store.calculation("calculation-1")
+
+
+def test_what_bson_cannot_hold_is_an_error(open_campaign):
+    store = open_campaign()
+    with pytest.raises(StoreError, match="8-byte ints"):
+        store.add_calculation(calculation(1).model_copy(update={"attempts": 2**70}))
+
+
+@pytest.mark.parametrize(
+    "location", ["mongodb://localhost", "mongodb://localhost:port/x", "mongodb://"]
+)
+def test_an_address_that_cannot_be_used(location):
+    with pytest.raises(StoreError, match="mongodb://host/database"):
+        open_store(location, "campaign")
+
+
+def test_a_server_that_does_not_answer(monkeypatch):
+    monkeypatch.setattr("discover.store.mongo.ANSWER_MILLISECONDS", 50)
+    with pytest.raises(StoreError, match="MongoDB database 'x', campaign 'mine'"):
+        open_store("mongodb://127.0.0.1:9/x", "mine")
+
+
+def test_a_missing_driver_names_the_extra(monkeypatch):
+    monkeypatch.delitem(sys.modules, "discover.store.mongo")
+    monkeypatch.setitem(sys.modules, "pymongo", None)
+    with pytest.raises(MissingDependencyError, match=r"discover-materials\[mongo\]"):
+        open_store("mongodb://localhost/x", "campaign")
+
+
+@on_a_server
+def test_of_many_threads_one_makes_the_transition(campaign):
+    stores = [open_store(SERVER, campaign) for _ in range(4)]
+    stores[0].add_calculation(calculation(1))
+
+    def submit(number):
+        try:
+            stores[number % 4].transition(
+                "calculation-1",
+                CalculationState.PROPOSED,
+                CalculationState.SUBMITTED,
+                native_id=str(number),
+            )
+        except StateConflictError:
+            return None
+        return str(number)
+
+    with ThreadPoolExecutor(8) as pool:
+        winners = [w for w in pool.map(submit, range(16)) if w]
+    assert winners == [stores[0].calculation("calculation-1").native_id]
