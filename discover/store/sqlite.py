@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -294,7 +295,7 @@ class SQLiteStore(Store):
         if self._version() == 0:
             self._create()
         rules.check_version(self._version(), str(self._path))
-        self._select("PRAGMA journal_mode = WAL")
+        self._use_write_ahead_log()
         self._select("PRAGMA synchronous = FULL")
         with self._transaction():
             pass  # a file that cannot be written is found here, before any work is done
@@ -314,6 +315,19 @@ class SQLiteStore(Store):
             for statement in SCHEMA:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+
+    def _use_write_ahead_log(self) -> None:
+        """Turn it on; SQLite does not wait by itself for others who do the same on a new file."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        with self._lock, self._guard():
+            while True:
+                try:
+                    self._connection.execute("PRAGMA journal_mode = WAL")
+                    break
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.01)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
