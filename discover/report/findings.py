@@ -1,0 +1,195 @@
+"""What a campaign's report is made of, gathered from its store in one place."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from discover.campaign import CampaignSpec
+from discover.lease import is_alive
+from discover.records import Calculation, CalculationState, CandidateState, ModelCard
+from discover.report import figures
+from discover.results import ResultRow, Status, ranking, status
+from discover.store.base import Store
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MIN_RESULTS = 2
+"""Results below which there is no order to draw."""
+MIN_FORECASTS = 5
+"""Predictions below which their coverage says nothing."""
+
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+
+
+class Rejections(NamedTuple):
+    """Candidates that were rejected for the same reason but for its numbers."""
+
+    n: int
+    example: str
+    formulas: tuple[str, ...]
+
+
+class Failure(NamedTuple):
+    """A calculation that gave no value."""
+
+    calculation: Calculation
+    formula: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a store says about its campaign at one instant (`now`, seconds since the epoch).
+
+    Everything is read once, when it is first asked for.
+    """
+
+    spec: CampaignSpec
+    store: Store
+    now: float
+
+    @cached_property
+    def status(self) -> Status:
+        """State counts, best so far, busy share of the slots."""
+        lease = self.store.lease()
+        steered = lease is not None and is_alive(lease, self.now)
+        return status(self.store, self.spec, self.now, steered=steered)
+
+    @cached_property
+    def rows(self) -> list[ResultRow]:
+        """Trusted results, best first."""
+        return [row for row in self._all_rows if row.quarantined is None]
+
+    @cached_property
+    def quarantined(self) -> list[ResultRow]:
+        """Results that are not trusted."""
+        return [row for row in self._all_rows if row.quarantined is not None]
+
+    @cached_property
+    def picked(self) -> list[ResultRow]:
+        """Trusted results in the order they were picked."""
+        return sorted(self.rows, key=lambda row: row.order)
+
+    @cached_property
+    def forecasts(self) -> list[ResultRow]:
+        """Trusted results that a model predicted before they were computed, in order of picking."""
+        return [row for row in self.picked if row.predicted is not None]
+
+    @cached_property
+    def z_scores(self) -> list[float]:
+        """(value - mean)/std of the forecasts, on the model's scale."""
+        expected = {c.id: c.prediction for c in self.calculations}
+        return [
+            _z_score(self.spec.target.to_model(row.value), prediction.mean, prediction.std)
+            for row in self.forecasts
+            if (prediction := expected[row.calculation]) is not None
+        ]
+
+    @cached_property
+    def mean_error(self) -> float | None:
+        """Mean |computed - predicted median| of the forecasts, on the model's scale."""
+        to_model = self.spec.target.to_model
+        errors = [
+            abs(to_model(row.value) - to_model(row.predicted))
+            for row in self.forecasts
+            if row.predicted is not None
+        ]
+        return statistics.fmean(errors) if errors else None
+
+    @cached_property
+    def calculations(self) -> list[Calculation]:
+        """Every calculation, by order."""
+        return self.store.calculations()
+
+    @cached_property
+    def failures(self) -> list[Failure]:
+        """Calculations that failed, were cancelled, or do not answer."""
+        lost = {CalculationState.FAILED, CalculationState.CANCELLED, CalculationState.UNKNOWN}
+        return [
+            Failure(calculation, self.store.candidate(calculation.candidate).formula)
+            for calculation in self.calculations
+            if calculation.state in lost
+        ]
+
+    @cached_property
+    def rejections(self) -> list[Rejections]:
+        """Rejected candidates by reason, most frequent first; numbers tell none apart."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for candidate in self.store.candidates(CandidateState.REJECTED):
+            reason = candidate.reason or "no reason was given"
+            groups.setdefault(_NUMBER.sub("#", reason), []).append((reason, candidate.formula))
+        return sorted(
+            (
+                Rejections(len(group), group[0][0], tuple(formula for _, formula in group))
+                for group in groups.values()
+            ),
+            key=lambda rejections: -rejections.n,
+        )
+
+    @cached_property
+    def cards(self) -> list[ModelCard]:
+        """Model cards, oldest first."""
+        return self.store.model_cards()
+
+    @cached_property
+    def judged(self) -> list[ModelCard]:
+        """Model cards that could be cross-validated."""
+        return [card for card in self.cards if card.metrics.get("mae") is not None]
+
+    @cached_property
+    def job_seconds(self) -> float:
+        """Wall time of all jobs that told theirs."""
+        return sum(c.seconds or 0.0 for c in self.calculations)
+
+    @cached_property
+    def hours(self) -> float:
+        """Hours of steering, over all runs."""
+        return float(self.store.value("hours") or 0.0)
+
+    @cached_property
+    def _all_rows(self) -> list[ResultRow]:
+        return ranking(self.store, self.spec, quarantined=True)
+
+    def figures(self) -> dict[str, Figure]:
+        """The figures for which there is enough to show, by name."""
+        target = self.spec.target
+        drawn: dict[str, Figure] = {}
+        if len(self.picked) >= MIN_RESULTS:
+            drawn["search"] = self.search_figure()
+        if self.forecasts:
+            drawn["parity"] = figures.parity_figure(self.forecasts, target)
+        if len(self.z_scores) >= MIN_FORECASTS:
+            drawn["calibration"] = figures.calibration_figure(self.z_scores)
+        if len(self.judged) >= MIN_RESULTS:
+            drawn["models"] = figures.models_figure(self.judged, target)
+        return drawn
+
+    def search_figure(self) -> Figure:
+        """The search curve, or the sentence that stands for it while there is none."""
+        if len(self.picked) < MIN_RESULTS:
+            return figures.message_figure(few_results(len(self.picked)))
+        return figures.search_figure(self.picked, self.spec.target, self.spec.objective.goal)
+
+
+def few_results(n: int) -> str:
+    """What is said in place of a search curve of fewer than two results."""
+    if n == 0:
+        return "There are no results yet: the search curve begins with the second one."
+    return "There is one result: the search curve begins with the second one."
+
+
+def interval_bounds(rows: Sequence[ResultRow]) -> list[float]:
+    """Every value and end of a predicted interval in these rows."""
+    given = [(row.value, row.predicted_low, row.predicted_high) for row in rows]
+    return [value for values in given for value in values if value is not None]
+
+
+def _z_score(value: float, mean: float, std: float) -> float:
+    if std > 0:
+        return (value - mean) / std
+    return 0.0 if value == mean else float("inf")

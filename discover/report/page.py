@@ -1,0 +1,263 @@
+"""A campaign's page: one HTML file that needs nothing else, and its short form for a dashboard."""
+
+from __future__ import annotations
+
+import base64
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from discover.calculations.files import write_atomically
+from discover.calculations.job import read_result
+from discover.campaign import CampaignSpec
+from discover.errors import CalculationError
+from discover.folder import CampaignFolder
+from discover.properties import Property
+from discover.records import CalculationState
+from discover.report import notation
+from discover.report.canvas import PALETTE, inline_svg, png
+from discover.report.figures import inside_interval
+from discover.report.findings import MIN_FORECASTS, Findings, few_results, interval_bounds
+from discover.report.structures import crystal_svg, element_colours
+from discover.results import ResultRow
+from discover.store.base import Store
+
+GOALS = {"max": "highest", "min": "lowest", "extremes": "highest and lowest"}
+DRAWN_STRUCTURES = 100
+SHOWN_PASSES = 12
+TOP = 10
+"""Results in the short form."""
+PACKAGES = (
+    "discover-materials",
+    "numpy",
+    "torch",
+    "botorch",
+    "gpytorch",
+    "ase",
+    "pymatgen",
+    "matminer",
+    "smact",
+    "pyxtal",
+    "spglib",
+    "chgnet",
+    "mace-torch",
+)
+"""Packages whose versions decide what is proposed, relaxed, predicted and picked."""
+
+
+def write_report(folder: CampaignFolder, spec: CampaignSpec, store: Store) -> Path:
+    """Write `report/index.html`, and its figures as PNG files beside it; returns the page's path.
+
+    The page is replaced in one atomic rename. Raises OSError where the folder cannot be written.
+    """
+    findings = Findings(spec, store, time.time())
+    drawn = findings.figures()
+    folder.report.mkdir(parents=True, exist_ok=True)
+    for name, figure in drawn.items():
+        (folder.report / f"{name}.png").write_bytes(png(figure))
+    charts = {name: inline_svg(figure, name) for name, figure in drawn.items()}
+    page = folder.report / "index.html"
+    write_atomically(page, _html(findings, folder, charts))
+    return page
+
+
+def search_figure_png(spec: CampaignSpec, store: Store) -> bytes:
+    """The search picture; while there are fewer than two results, a sentence that says so."""
+    return png(Findings(spec, store, time.time()).search_figure())
+
+
+def markdown_report(spec: CampaignSpec, store: Store, now: float) -> str:
+    """Headline, progress, the ten best and the search picture as a PNG data URI.
+
+    `now` is in seconds since the epoch.
+    """
+    findings = Findings(spec, store, now)
+    state = findings.status
+    lines = [
+        f"# {spec.name}: {GOALS[spec.objective.goal]} {spec.target.label}",
+        "",
+        _headline(findings),
+        "",
+        _progress(findings),
+    ]
+    if state.reason:
+        lines += ["", f"Ended: {state.reason}."]
+    if findings.rows:
+        lines += [
+            "",
+            f"| # | compound | space group | {spec.target.label} | expected (90 %) | picked by | job |",
+            "| ---: | --- | --- | ---: | ---: | --- | --- |",
+            *(_markdown_row(row) for row in findings.rows[:TOP]),
+            "",
+        ]
+    picture = base64.b64encode(png(findings.search_figure())).decode()
+    return "\n".join([*lines, "", f"![The search so far](data:image/png;base64,{picture})", ""])
+
+
+def _headline(findings: Findings) -> str:
+    ends = (
+        [("Best", 0)]
+        if findings.spec.objective.goal != "extremes"
+        else [("Highest", 0), ("Lowest", 1)]
+    )
+    told = [
+        f"**{name}: {notation.formula_text(row.formula)}, "
+        f"{notation.quantity_text(row.value, row.unit)}** "
+        f"({notation.spacegroup_text(row.spacegroup)}, {row.prototype})"
+        for name, index in ends
+        for row in findings.rows[index : index + 1]
+    ]
+    return " · ".join(told) or "No results yet."
+
+
+def _progress(findings: Findings) -> str:
+    counts, budget = findings.status.calculations, findings.status.budget
+    over = sum(counts[state] for state in ("done", "failed", "cancelled"))
+    filled = min(20, round(20 * over / budget))
+    told = [f"`{'█' * filled}{'░' * (20 - filled)}` {over} of {budget} calculations"]
+    told += [
+        f"{counts[state]} {state}" for state in ("failed", "cancelled", "unknown") if counts[state]
+    ]
+    active = counts["proposed"] + counts["submitted"] + counts["running"]
+    if active:
+        told.append(f"{active} under way")
+    if findings.status.slots_busy is not None:
+        told.append(f"slots busy {findings.status.slots_busy:.0%}")
+    return " · ".join(told)
+
+
+def _markdown_row(row: ResultRow) -> str:
+    expected = "–"
+    if (
+        row.predicted is not None
+        and row.predicted_low is not None
+        and row.predicted_high is not None
+    ):
+        low, middle, high = map(
+            notation.number_text, (row.predicted_low, row.predicted, row.predicted_high)
+        )
+        expected = f"{middle} ({low} – {high})"
+    cells = (
+        str(row.rank),
+        notation.formula_text(row.formula),
+        f"{notation.spacegroup_text(row.spacegroup)} {row.prototype}",
+        notation.quantity_text(row.value, row.unit),
+        expected,
+        row.picked_by,
+        f"`{row.calculation[:8]}`",
+    )
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _html(findings: Findings, folder: CampaignFolder, charts: dict[str, str]) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        formula=notation.formula_html,
+        spacegroup=notation.spacegroup_html,
+        number=notation.number_text,
+        duration=notation.duration_text,
+        moment=_moment,
+    )
+    spec = findings.spec
+    return environment.get_template("page.html").render(
+        findings=findings,
+        spec=spec,
+        target=spec.target,
+        unit="" if spec.target.unit == "1" else spec.target.unit,
+        status=findings.status,
+        goal=GOALS[spec.objective.goal],
+        palette=PALETTE,
+        charts=charts,
+        few_results=few_results(len(findings.picked)),
+        min_forecasts=MIN_FORECASTS,
+        inside=sum(map(inside_interval, findings.forecasts)),
+        table=_table(findings),
+        drawn_structures=DRAWN_STRUCTURES,
+        passes=findings.store.passes()[: -SHOWN_PASSES - 1 : -1],
+        campaign_file=_campaign_file(folder),
+        settings=yaml.safe_dump(
+            spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=90
+        ),
+        code_versions=_code_versions(findings, folder),
+        package_versions=_package_versions(),
+    )
+
+
+def _table(findings: Findings) -> list[dict[str, Any]]:
+    """One entry a result: its row, drawing, elements, and places on the common scale in percent."""
+    position = _position(findings.rows, findings.spec.target)
+    table = []
+    for row in findings.rows:
+        crystal = findings.store.candidate(row.candidate).crystal
+        drawing = crystal_svg(crystal) if row.rank <= DRAWN_STRUCTURES else ""
+        table.append(
+            {
+                "row": row,
+                "drawing": drawing,
+                "elements": element_colours(crystal),
+                "place": position(row.value),
+                "expected": None
+                if row.predicted_low is None or row.predicted_high is None
+                else (position(row.predicted_low), position(row.predicted_high)),
+                "inside": row.predicted is None or inside_interval(row),
+            }
+        )
+    return table
+
+
+def _position(rows: Sequence[ResultRow], target: Property) -> Callable[[float], float]:
+    """From a value to its place, in percent, on a scale that spans all values and intervals."""
+    bounds = [target.to_model(value) for value in interval_bounds(rows)]
+    low, high = min(bounds, default=0.0), max(bounds, default=1.0)
+    return lambda value: 100 * (target.to_model(value) - low) / ((high - low) or 1.0)
+
+
+def _campaign_file(folder: CampaignFolder) -> str | None:
+    if not folder.spec_file.exists():
+        return None
+    return folder.spec_file.read_text(encoding="utf-8")
+
+
+def _code_versions(findings: Findings, folder: CampaignFolder) -> list[tuple[str, str]]:
+    """Codes behind the results, as the jobs themselves noted them."""
+    seen: dict[str, set[str]] = {}
+    for calculation in findings.calculations:
+        if calculation.state is not CalculationState.DONE:
+            continue
+        try:
+            result = read_result(folder.job(calculation.id))
+        except CalculationError as error:
+            seen.setdefault("not readable", set()).add(str(error))
+            continue
+        for name, version in (result.versions if result else {}).items():
+            seen.setdefault(name, set()).add(version)
+    return [(name, ", ".join(sorted(versions))) for name, versions in sorted(seen.items())]
+
+
+def _package_versions() -> list[tuple[str, str]]:
+    """Python and the installed packages that matter, where this page was written."""
+    found = [("Python", platform.python_version())]
+    for name in PACKAGES:
+        try:
+            found.append((name, importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
