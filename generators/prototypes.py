@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator
 
 from discover.errors import CampaignError
 from discover.plugins import suggestion
@@ -28,13 +28,21 @@ def _known_prototype(name: object) -> object:
 def _known_element(symbol: str) -> str:
     if symbol not in known_elements():
         raise CampaignError(
-            f"no element that a prototype can hold{suggestion(symbol, known_elements())}"
+            f"no element that a prototype can hold"
+            f"{suggestion(symbol.capitalize(), known_elements())}"
         )
     return symbol
 
 
+def _not_empty(names: tuple[PrototypeName, ...]) -> tuple[PrototypeName, ...]:
+    if not names:
+        raise CampaignError("name at least one prototype")
+    return names
+
+
 Prototypes = Annotated[
-    tuple[Annotated[PrototypeName, BeforeValidator(_known_prototype)], ...], Field(min_length=1)
+    tuple[Annotated[PrototypeName, BeforeValidator(_known_prototype)], ...],
+    AfterValidator(_not_empty),
 ]
 Elements = tuple[Annotated[str, AfterValidator(_known_element)], ...]
 
@@ -61,7 +69,7 @@ class PrototypeGenerator:
         up to Bi that ordinary DFT describes (no H, noble gas, Tc, Pm or open 4f shell).
         `exclude_elements`: symbols taken away from those.
         """
-        for name in prototypes:
+        for name in _not_empty(prototypes):
             _known_prototype(name)
         for symbol in (*(elements or ()), *exclude_elements):
             _known_element(symbol)
