@@ -175,15 +175,25 @@ def read_spec(path: Path) -> dict[str, Any]:
     return content
 
 
-def parse_spec(content: dict[str, Any], source: str) -> tuple[CampaignSpec | None, list[str]]:
-    """The campaign, or None, and every error of its schema, each naming source and key."""
+def parse_spec(
+    content: dict[str, Any], source: str, base: Path
+) -> tuple[CampaignSpec | None, list[str]]:
+    """The campaign, or None, and every error of schema and plug-ins, each naming source and key.
+
+    Where the schema has errors, the sections without any are still checked for theirs.
+    """
+    problems: list[str] = []
     try:
-        return CampaignSpec.model_validate(content), []
+        spec = CampaignSpec.model_validate(content)
     except ValidationError as error:
-        return None, [
+        problems = [
             f"{source}: {key}: {message}"
             for key, message in (_describe(problem) for problem in error.errors())
         ]
+        faulty = {problem["loc"][0] for problem in error.errors()}
+        spec = CampaignSpec.model_validate({k: v for k, v in content.items() if k not in faulty})
+    problems += plugin_problems(spec, source, base)
+    return (None if problems else spec), problems
 
 
 def plugin_problems(spec: CampaignSpec, source: str, base: Path) -> list[str]:
@@ -246,10 +256,8 @@ def _strings(content: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 def load_campaign(path: Path) -> CampaignSpec:
     """The valid campaign in a file; CampaignError listing every error of schema and plug-ins."""
-    spec, problems = parse_spec(read_spec(path), str(path))
-    if spec is not None:
-        problems = plugin_problems(spec, str(path), path.parent)
-    if spec is None or problems:
+    spec, problems = parse_spec(read_spec(path), str(path), path.parent)
+    if spec is None:
         raise CampaignError("\n".join(problems))
     return spec
 

@@ -177,10 +177,10 @@ def describe(problem: Mapping[str, Any], allowed: tuple[str, ...]) -> tuple[str,
 
 
 def suggestion(name: str, known: typing.Iterable[str]) -> str:
-    """`; did you mean 'x'?` for a close misspelling, else the list of what is allowed."""
+    """`; did you mean 'x'?` for a close misspelling, and the list of what is allowed."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    listed = f"; allowed: {', '.join(names)}" if names else "; nothing is allowed here"
+    listed = f" (allowed: {', '.join(names)})" if names else " (nothing is allowed here)"
     return (f"; did you mean {close[0]!r}?" if close else "") + listed
 
 

@@ -65,7 +65,9 @@ class Pool:
             self._open[self._row[candidate_id]] = False
 
     def first(self) -> str:
-        """The open candidate that was proposed first."""
+        """The open candidate that was proposed first; LookupError where none is open."""
+        if not len(self):
+            raise LookupError("no candidate is ready")
         return self._ids[int(np.argmax(self._open))]
 
     def open(self) -> tuple[list[str], npt.NDArray[np.float64]]:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from discover import plugins
-from discover.campaign import CampaignSpec, parse_spec, plugin_problems, read_spec
+from discover.campaign import CampaignSpec, parse_spec, read_spec
 from discover.errors import CampaignError, DiscoverError
 from discover.folder import CampaignFolder
 
@@ -18,16 +18,10 @@ def check_file(path: Path) -> tuple[CampaignSpec | None, list[str]]:
 
     Raises CampaignError where the file cannot be read at all.
     """
-    spec, problems = parse_spec(read_spec(path), str(path))
+    spec, problems = parse_spec(read_spec(path), str(path), path.parent)
     if spec is not None:
-        problems = check_spec(spec, str(path), path.parent)
+        problems = _surroundings(spec, str(path), path.parent)
     return (None if problems else spec), problems
-
-
-def check_spec(spec: CampaignSpec, source: str, base: Path) -> list[str]:
-    """Every error of a campaign's plug-ins and surroundings, each naming source and key."""
-    problems = plugin_problems(spec, source, base)
-    return problems or _surroundings(spec, source, base)
 
 
 def check_folder(folder: CampaignFolder) -> CampaignSpec:

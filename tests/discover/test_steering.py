@@ -69,7 +69,8 @@ class SimulatedWorld:
             has_model=self.trainable and self.trained_on > 0,
             failures_in_a_row=self.failures,
             hours=self.waits * self.hours_per_wait,
-            stop_requested=self.stop_after_waits is not None and self.waits >= self.stop_after_waits,
+            stop_requested=self.stop_after_waits is not None
+            and self.waits >= self.stop_after_waits,
         )
 
     def perform(self, action: Action) -> None:

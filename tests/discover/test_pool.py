@@ -1,0 +1,62 @@
+"""The pool of ready candidates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from discover.pool import KnownCandidates, Pool
+from discover.records import Candidate, Provenance
+from discover.structures.crystal import Crystal
+
+CELL = ((4.0, 0.0, 0.0), (0.0, 4.0, 0.0), (0.0, 0.0, 4.0))
+
+
+def candidate(number: int, formula: str = "NaCl") -> Candidate:
+    return Candidate(
+        id=f"c{number}",
+        formula=formula,
+        spacegroup=225,
+        prototype="rocksalt",
+        crystal=Crystal(numbers=(11,), cell_angstrom=CELL, scaled_positions=((0.0, 0.0, 0.0),)),
+        provenance=Provenance(generator="test", operation="none"),
+        features=(float(number), 1.0),
+    )
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 200)), max_size=300))
+def test_behaves_like_an_ordered_set(steps: list[tuple[bool, int]]) -> None:
+    pool, model, seen = Pool(), dict[str, int](), set[str]()
+    for add, number in steps:
+        name = f"c{number}"
+        if add:
+            pool.add([candidate(number)])
+            if name not in seen:
+                model[name] = number
+            seen.add(name)
+        else:
+            pool.remove(name)
+            model.pop(name, None)
+    ids, features = pool.open()
+    assert ids == list(model)
+    assert len(pool) == len(model)
+    if model:
+        assert pool.first() == next(iter(model))
+        np.testing.assert_array_equal(features, [[n, 1.0] for n in model.values()])
+
+
+def test_an_empty_pool_has_no_first() -> None:
+    pool = Pool()
+    pool.add([candidate(1)])
+    pool.remove("c1")
+    with pytest.raises(LookupError):
+        pool.first()
+
+
+def test_known_candidates_share_formulas() -> None:
+    known = KnownCandidates()
+    known.add([candidate(1), candidate(2), candidate(3, "MgO"), candidate(1)])
+    assert known.ids == {"c1", "c2", "c3"}
+    assert known.of_formulas(["NaCl", "NaCl", "KCl"]) == ["c1", "c2"]
