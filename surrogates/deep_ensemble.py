@@ -1,0 +1,113 @@
+"""Surrogate `deep-ensemble`: neural networks that agree where there are data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from surrogates.base import TrainingData
+from surrogates.scaling import require_fittable
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from surrogates.networks import NetworkEnsemble
+
+LEARNING_RATE = 5e-3
+WEIGHT_DECAY = 1e-2
+NOISE_FLOOR = 1e-6
+"""Smallest noise variance, relative to the target's."""
+
+
+class DeepEnsemble:
+    """Deep ensemble (Lakshminarayanan et al., NeurIPS 2017), all members trained in one pass.
+
+    Each member is a perceptron with two hidden layers of `width`, a random prior of `prior_scale`
+    (Osband et al., NeurIPS 2018) and its own bootstrap of the groups. The observations that a member
+    did not see measure how much noise its spread leaves unexplained. `steps` of AdamW are made.
+    """
+
+    def __init__(
+        self,
+        members: Annotated[int, Field(ge=4)] = 16,
+        width: Annotated[int, Field(ge=1)] = 64,
+        steps: Annotated[int, Field(ge=1)] = 300,
+        prior_scale: Annotated[float, Field(ge=0)] = 0.5,
+    ) -> None:
+        self._members = members
+        self._width = width
+        self._steps = steps
+        self._prior_scale = prior_scale
+
+    def fit(self, data: TrainingData, seed: int) -> NetworkEnsemble:
+        """A trained ensemble; SurrogateError where `data` cannot support a fit."""
+        import torch
+
+        from surrogates.networks import NetworkEnsemble
+
+        require_fittable(data)
+        x, y = data.x.double(), data.y.double()
+        generator = torch.Generator().manual_seed(seed)
+        model = NetworkEnsemble(
+            x,
+            y,
+            members=self._members,
+            width=self._width,
+            prior_scale=self._prior_scale,
+            generator=generator,
+        )
+        weights = self._bootstrap(data, generator)
+        target = ((y - model.shift) / model.scale).squeeze(-1).float()
+        points = model.scaled(x)
+        residual = target - model.prior_scale * model.prior(points)
+        optimizer = torch.optim.AdamW(
+            model.network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY
+        )
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self._steps)
+        with torch.enable_grad():
+            for _ in range(self._steps):
+                optimizer.zero_grad()
+                errors = model.network(points) - residual
+                # a sum over the members, so that none feels how many there are
+                (weights * errors.square()).mean(dim=-1).sum().backward()
+                optimizer.step()
+                schedule.step()
+        model.requires_grad_(requires_grad=False)
+        errors = (model.network(points) - residual).double()
+        model.relative_noise.fill_(_out_of_bag_noise(errors, weights == 0))
+        model.eval()
+        return model
+
+    def _bootstrap(self, data: TrainingData, generator: torch.Generator) -> Tensor:
+        """How often each member sees each row (members x n); whole groups are drawn."""
+        import torch
+
+        groups = torch.arange(len(data.x)) if data.groups is None else data.groups
+        _, group_of = groups.unique(return_inverse=True)
+        n_groups = int(group_of.max()) + 1
+        drawn = torch.randint(n_groups, (self._members, n_groups), generator=generator)
+        counts = torch.zeros(self._members, n_groups).scatter_add(
+            1, drawn, torch.ones(self._members, n_groups)
+        )
+        return counts[:, group_of]
+
+
+def _out_of_bag_noise(errors: Tensor, unseen: Tensor) -> float:
+    """Mean squared error that the spread of the members does not explain, from rows they did not see.
+
+    `errors` (members x n) of each member at each row, `unseen` marks those outside its bootstrap. With
+    k such members at a row, the square of their mean error is expected to be noise + spread (1 + 1/k)
+    (the mean of k members instead of all of them).
+    """
+    import torch
+
+    k = unseen.sum(dim=0)
+    enough = k >= 2
+    if not bool(enough.any()):
+        return NOISE_FLOOR
+    errors, unseen, k = errors[:, enough], unseen[:, enough], k[enough]
+    mean = torch.where(unseen, errors, 0.0).sum(dim=0) / k
+    spread = torch.where(unseen, (errors - mean).square(), 0.0).sum(dim=0) / (k - 1)
+    return max(float((mean.square() - spread * (1 + 1 / k)).mean()), NOISE_FLOOR)

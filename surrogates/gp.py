@@ -1,0 +1,43 @@
+"""Surrogate `gp`: a Gaussian process on descriptors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from discover.errors import SurrogateError
+from surrogates.base import TrainingData
+from surrogates.scaling import require_fittable
+
+if TYPE_CHECKING:
+    from surrogates.exact_gp import SharedScaleGP
+
+
+class GaussianProcess:
+    """Exact Gaussian process with one length scale for all descriptors (`SharedScaleGP`).
+
+    With a hundred descriptors and tens of observations a length scale each (ARD) over-fits; one shared
+    scale predicts better, and its fit has three parameters whatever the dimension.
+    """
+
+    def fit(self, data: TrainingData, seed: int) -> SharedScaleGP:
+        """Maximum a posteriori fit in float64.
+
+        Raises SurrogateError where `data` cannot support a fit or the optimizer finds none.
+        """
+        from botorch.exceptions import ModelFittingError
+        from botorch.fit import fit_gpytorch_mll
+        from botorch.utils.sampling import manual_seed
+        from gpytorch.mlls import ExactMarginalLogLikelihood
+        from linear_operator.settings import max_cholesky_size
+
+        from surrogates.exact_gp import SharedScaleGP
+
+        require_fittable(data)
+        model = SharedScaleGP(data.x.double(), data.y.double())
+        likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
+        try:
+            with manual_seed(seed), max_cholesky_size(len(data.x)):  # it retries from the prior
+                fit_gpytorch_mll(likelihood)
+        except ModelFittingError as error:
+            raise SurrogateError(f"the Gaussian process could not be fitted: {error}") from error
+        return model

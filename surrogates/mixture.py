@@ -1,0 +1,91 @@
+"""Surrogate `mixture`: several surrogates, weighted by how well they predict what they have not seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from pydantic import Field
+
+from discover import plugins
+from surrogates.base import Surrogate, TrainingData
+from surrogates.scaling import require_fittable
+from surrogates.validation import Array, HeldOut, held_out, log_density
+
+if TYPE_CHECKING:
+    from surrogates.mixture_model import MixtureModel
+
+FOLDS = 5
+
+
+class Mixture:
+    """The Gaussian that matches a mixture of surrogates in mean and covariance.
+
+    Weights maximize the likelihood of held-out observations under the mixture (stacking of predictive
+    distributions: Yao et al., Bayesian Anal. 13, 917 (2018)), with one pseudo-observation for each
+    member, so that a few observations cannot silence one. They are equal where there are too few
+    observations to hold any out.
+    """
+
+    def __init__(
+        self, members: Annotated[tuple[str, ...], Field(min_length=1)] = ("gp", "deep-ensemble")
+    ) -> None:
+        self._members: dict[str, Surrogate] = {
+            name: plugins.create("surrogates", name) for name in members
+        }
+
+    def fit(self, data: TrainingData, seed: int) -> MixtureModel:
+        """Fits every member on all data and, for the weights, on all but each of five folds.
+
+        Raises SurrogateError where a member cannot be fitted on all data.
+        """
+        from surrogates.mixture_model import MixtureModel
+
+        require_fittable(data)
+        models = {name: member.fit(data, seed) for name, member in self._members.items()}
+        observed = data.y[:, 0].double().numpy()
+        weights = stacking_weights(_log_densities(observed, self._predictions(data, seed, FOLDS)))
+        return MixtureModel(models, dict(zip(models, weights.tolist(), strict=True)))
+
+    def held_out(self, data: TrainingData, seed: int, folds: int) -> HeldOut:
+        """Predictions for rows that neither the members nor their weights have seen.
+
+        Each member is fitted once a fold; the weights for a fold come from the other folds.
+        """
+        parts = self._predictions(data, seed, folds)
+        densities = _log_densities(data.y[:, 0].double().numpy(), parts)
+        fold = parts[0].fold
+        means = np.stack([part.mean for part in parts], axis=1)
+        variances = np.stack([part.std for part in parts], axis=1) ** 2
+        mean, variance = np.full((2, len(fold)), np.nan)
+        for k in np.unique(fold):
+            inside = fold == k
+            weights = stacking_weights(densities[~inside])
+            mean[inside] = means[inside] @ weights
+            spread = (means[inside] - mean[inside, None]) ** 2
+            variance[inside] = (variances[inside] + spread) @ weights
+        return HeldOut(mean, np.sqrt(variance), fold)
+
+    def _predictions(self, data: TrainingData, seed: int, folds: int) -> list[HeldOut]:
+        return [held_out(member, data, seed, folds) for member in self._members.values()]
+
+
+def stacking_weights(log_densities: Array) -> Array:
+    """Weights of k predictive densities that make n held-out observations most likely.
+
+    `log_densities` is n x k; rows that are not finite are left out. Expectation maximization for the
+    proportions of a mixture, with one pseudo-observation for each member.
+    """
+    rows = log_densities[np.isfinite(log_densities).all(axis=1)]
+    members = log_densities.shape[1]
+    densities = np.exp(rows - rows.max(axis=1, keepdims=True))
+    weights = np.full(members, 1 / members)
+    for _ in range(200):
+        shares = densities * weights
+        shares /= shares.sum(axis=1, keepdims=True)
+        weights = (shares.sum(axis=0) + 1) / (len(rows) + members)
+    return weights
+
+
+def _log_densities(observed: Array, parts: list[HeldOut]) -> Array:
+    return np.stack([log_density(observed, part.mean, part.std) for part in parts], axis=1)

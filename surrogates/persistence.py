@@ -1,0 +1,93 @@
+"""Fitted models on disk: tensors as safetensors, everything else as JSON, nothing that runs code."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast, runtime_checkable
+
+from pydantic import JsonValue
+
+from discover.errors import SurrogateError
+
+if TYPE_CHECKING:
+    from botorch.models.model import Model
+    from torch import Tensor
+
+TENSORS, DESCRIPTION = "model.safetensors", "model.json"
+FORMAT = 1
+
+
+@runtime_checkable
+class Persistent(Protocol):
+    """A model that can be taken apart into settings and tensors, and put together again."""
+
+    def dump(self) -> tuple[dict[str, JsonValue], dict[str, Tensor]]:
+        """Settings (JSON) and tensors by name."""
+        ...
+
+    @classmethod
+    def restore(cls, settings: Mapping[str, Any], tensors: dict[str, Tensor]) -> Self:
+        """A model with the same posterior as the one that was dumped."""
+        ...
+
+
+def save(model: Model, directory: Path) -> None:
+    """Write `model.safetensors` and, last and in one rename, `model.json` into `directory`.
+
+    SurrogateError where the model has no `dump` and `restore`.
+    """
+    from safetensors.torch import save_file
+
+    description, tensors = dump(model)
+    directory.mkdir(parents=True, exist_ok=True)
+    # safetensors refuses tensors that share memory
+    save_file({k: v.detach().clone() for k, v in tensors.items()}, directory / TENSORS)
+    partial = directory / f"{DESCRIPTION}.partial"
+    partial.write_text(json.dumps({"format": FORMAT} | description, indent=2), encoding="utf-8")
+    os.replace(partial, directory / DESCRIPTION)  # noqa: PTH105 - the atomic one
+
+
+def load(directory: Path) -> Model:
+    """The model in `directory`; SurrogateError where there is none, or it is of another format."""
+    from safetensors.torch import load_file
+
+    path = directory / DESCRIPTION
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SurrogateError(f"{directory} holds no model: there is no {DESCRIPTION}") from None
+    except json.JSONDecodeError as error:
+        raise SurrogateError(f"{path} is not JSON: {error}") from error
+    if description.pop("format", None) != FORMAT:
+        raise SurrogateError(f"{path} is not of format {FORMAT}: a newer version wrote it")
+    return restore(description, load_file(directory / TENSORS))
+
+
+def dump(model: Model) -> tuple[dict[str, JsonValue], dict[str, Tensor]]:
+    """Class and settings of a model (JSON), and its tensors."""
+    if not isinstance(model, Persistent):
+        raise SurrogateError(
+            f"a {type(model).__name__} cannot be saved: it has no dump and restore"
+        )
+    settings, tensors = model.dump()
+    cls = type(model)
+    return {"class": f"{cls.__module__}:{cls.__qualname__}", "settings": settings}, tensors
+
+
+def restore(description: dict[str, JsonValue], tensors: dict[str, Tensor]) -> Model:
+    """Inverse of `dump`; SurrogateError where the class is not a model that can be restored."""
+    from botorch.models.model import Model
+
+    name = str(description.get("class"))
+    module, _, attribute = name.partition(":")
+    try:
+        cls: Any = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SurrogateError(f"the model's class {name!r} cannot be imported: {error}") from error
+    if not (isinstance(cls, type) and issubclass(cls, Model) and hasattr(cls, "restore")):
+        raise SurrogateError(f"{name!r} is not a model that can be restored")
+    return cast("Model", cls.restore(description["settings"], tensors))

@@ -1,0 +1,53 @@
+"""What every surrogate does to its data before it fits: refuse what cannot be learned from, and scale."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from discover.errors import SurrogateError
+from surrogates.base import TrainingData
+
+if TYPE_CHECKING:
+    from botorch.models.transforms.input import InputTransform
+    from torch import Tensor
+
+MIN_ROWS = 3
+
+
+def require_fittable(data: TrainingData) -> None:
+    """SurrogateError unless there are three rows, one target that varies, and a varying descriptor."""
+    rows, targets = data.y.shape
+    if targets != 1:
+        raise SurrogateError(f"one target is supported, got {targets}")
+    if rows < MIN_ROWS:
+        raise SurrogateError(f"{rows} rows are too few to fit on; at least {MIN_ROWS} are needed")
+    if not bool((data.y != data.y[0]).any()):
+        raise SurrogateError(f"the target is constant ({float(data.y[0]):g}) in all {rows} rows")
+    if not bool(varies(data.x).any()):
+        raise SurrogateError(f"every descriptor is constant in all {rows} rows")
+
+
+def varies(x: Tensor) -> Tensor:
+    """Which of the d columns of `x` (n x d) are more than rounding noise around one value."""
+    extent = x.amax(dim=-2) - x.amin(dim=-2)
+    return extent > 1e-9 * x.abs().amax(dim=-2).clamp_min(1e-300)
+
+
+def unit_box(x: Tensor) -> InputTransform:
+    """Scales the columns of `x` (n x d) to [0, 1]; constant ones become zero."""
+    lowest = x.amin(dim=-2, keepdim=True)
+    return _affine(x, lowest, x.amax(dim=-2, keepdim=True) - lowest)
+
+
+def standard_score(x: Tensor) -> InputTransform:
+    """Scales the columns of `x` (n x d) to mean 0 and standard deviation 1; constant ones become zero."""
+    return _affine(x, x.mean(dim=-2, keepdim=True), x.std(dim=-2, keepdim=True))
+
+
+def _affine(x: Tensor, offset: Tensor, unit: Tensor) -> InputTransform:
+    from botorch.models.transforms.input import AffineInputTransform
+
+    # A column that is constant in the data says nothing about the target: a new candidate that
+    # differs in it must not count as far away, so it is divided by infinity.
+    unit = unit.where(varies(x), float("inf"))
+    return AffineInputTransform(d=x.shape[-1], coefficient=unit, offset=offset)

@@ -1,0 +1,145 @@
+"""How good a surrogate is on data it has not seen, and which data a model was made from."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import JsonValue
+
+from discover.errors import SurrogateError
+from surrogates.base import Surrogate, TrainingData
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Predictions for n rows, each by a model that did not see the row's fold.
+
+    `mean` and `std` (noise included) are not a number in folds whose complement could not be fitted.
+    """
+
+    mean: Array
+    std: Array
+    fold: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a model card says of a surrogate's quality, on the scale of the target.
+
+    `metrics`: mae, rmse, spearman, coverage_50 and coverage_90 (share of held-out values inside the
+    central 50 % and 90 % intervals) and nlpd (mean negative log predictive density); None where it is
+    not defined. `details`: the number of folds and every held-out prediction.
+    """
+
+    metrics: dict[str, float | None]
+    details: dict[str, JsonValue]
+
+
+def validate(surrogate: Surrogate, data: TrainingData, seed: int, folds: int = 5) -> Validation:
+    """Cross-validates a surrogate; costs `folds` fits on most of the data.
+
+    Groups never straddle folds. With too few rows for any fold every metric is None.
+    """
+    predicted = held_out(surrogate, data, seed, folds)
+    rows = np.flatnonzero(np.isfinite(predicted.mean))
+    observed = data.y[:, 0].double().numpy()
+    predictions: list[JsonValue] = [
+        {
+            "row": int(row),
+            "observed": float(observed[row]),
+            "mean": float(predicted.mean[row]),
+            "std": float(predicted.std[row]),
+        }
+        for row in rows
+    ]
+    return Validation(
+        metrics=_metrics(observed[rows], predicted.mean[rows], predicted.std[rows]),
+        details={"folds": int(predicted.fold.max()) + 1, "held_out": predictions},
+    )
+
+
+def held_out(surrogate: Surrogate, data: TrainingData, seed: int, folds: int) -> HeldOut:
+    """Held-out predictions for every row; a surrogate with a `held_out` of its own makes them itself."""
+    own = getattr(surrogate, "held_out", None)
+    if own is not None:
+        result: HeldOut = own(data, seed, folds)
+        return result
+    fold = folds_of(data, seed, folds)
+    mean, std = np.full((2, len(fold)), np.nan)
+    for k in range(int(fold.max()) + 1):
+        inside = fold == k
+        try:
+            model = surrogate.fit(subset(data, ~inside), seed)
+        except SurrogateError:
+            continue  # these rows stay not a number, and the card says how many were held out
+        mean[inside], std[inside] = predict(model, data.x[inside])
+    return HeldOut(mean, std, fold)
+
+
+def predict(model: Any, x: Tensor) -> tuple[Array, Array]:
+    """Mean and standard deviation, noise included, of a BoTorch model at the n rows of `x` (n x d)."""
+    import torch
+
+    with torch.no_grad():
+        posterior = model.posterior(x.double(), observation_noise=True)
+        return posterior.mean.squeeze(-1).numpy(), posterior.variance.sqrt().squeeze(-1).numpy()
+
+
+def folds_of(data: TrainingData, seed: int, folds: int) -> npt.NDArray[np.int64]:
+    """A fold for every row: shuffled groups dealt out in turn, never more folds than groups."""
+    if folds < 2:
+        raise SurrogateError(f"cross-validation needs two folds or more, got {folds}")
+    groups = np.arange(len(data.x)) if data.groups is None else data.groups.numpy()
+    _, group_of = np.unique(groups, return_inverse=True)
+    n_groups = int(group_of.max()) + 1
+    dealt = np.random.default_rng(seed).permutation(n_groups) % folds
+    return np.asarray(dealt[group_of], dtype=np.int64)
+
+
+def subset(data: TrainingData, rows: npt.NDArray[np.bool_]) -> TrainingData:
+    """These rows of the data, groups included."""
+    groups = None if data.groups is None else data.groups[rows]
+    return TrainingData(data.x[rows], data.y[rows], groups)
+
+
+def data_hash(data: TrainingData) -> str:
+    """Hex digest of descriptors, targets and groups: equal data in equal order, equal hash."""
+    digest = hashlib.sha256()
+    for part in (data.x.double(), data.y.double(), data.groups):
+        array = np.array(()) if part is None else part.numpy()
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def log_density(observed: Array, mean: Array, std: Array) -> Array:
+    """Natural logarithm of the Gaussian predictive density at what was observed."""
+    z = (observed - mean) / std
+    return np.asarray(-0.5 * z**2 - np.log(std) - 0.5 * np.log(2 * np.pi))
+
+
+def _metrics(observed: Array, mean: Array, std: Array) -> dict[str, float | None]:
+    from scipy.stats import norm, spearmanr
+
+    if not len(observed):
+        names = ("mae", "rmse", "spearman", "coverage_50", "coverage_90", "nlpd")
+        return dict.fromkeys(names)
+    error = observed - mean
+    ranked = np.ptp(observed) > 0 and np.ptp(mean) > 0
+    return {
+        "mae": float(np.abs(error).mean()),
+        "rmse": float(np.sqrt((error**2).mean())),
+        "spearman": float(spearmanr(observed, mean).statistic) if ranked else None,
+        "coverage_50": float((np.abs(error) <= norm.ppf(0.75) * std).mean()),
+        "coverage_90": float((np.abs(error) <= norm.ppf(0.95) * std).mean()),
+        "nlpd": float(-log_density(observed, mean, std).mean()),
+    }
