@@ -16,8 +16,8 @@ __all__ = ["Potential", "load_potential", "unknown_elements"]
 def load_potential(name: str, base: Path | None = None) -> Potential:
     """The potential that a campaign calls `name`: `chgnet`, `emt`, `mace:<model>`, or a plug-in.
 
-    What follows a colon is handed to the potential's `model` parameter; where it is a file relative
-    to `base` (the campaign's folder), the file is meant. `path/to/file.py:Name` is a plug-in.
+    What follows a colon is handed to the potential's `model` parameter; where it is a path, it starts
+    at `base` (the campaign's folder). `path/to/file.py:Name` is a plug-in.
     Raises PluginError for an unknown name, PotentialError for a model that cannot be used, and
     MissingDependencyError where a package is not installed.
     """
@@ -46,4 +46,5 @@ def _model_option(kind: str, model: str, base: Path | None) -> dict[str, str]:
             raise PotentialError(f"potential {kind!r} needs a model: '{kind}:<path or name>'")
         return {}
     file = (base or Path()) / Path(model).expanduser()
-    return {"model": str(file.resolve()) if file.is_file() else model}
+    is_path = file.is_file() or len(Path(model).parts) > 1
+    return {"model": str(file.resolve()) if is_path else model}

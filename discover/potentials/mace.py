@@ -36,7 +36,7 @@ class MACEPotential:
         path = Path(model).expanduser()
         self._file = path if path.is_file() else None
         if self._file is None and (path.suffix in _SUFFIXES or len(path.parts) > 1):
-            raise PotentialError(f"MACE model {model!r}: there is no file {path.resolve()}")
+            raise PotentialError(f"MACE model {model!r}: there is no such file")
         self._requested = model
 
     @cached_property
@@ -60,8 +60,10 @@ class MACEPotential:
         on a busy machine.
         """
         import torch
-        from mace.calculators import MACECalculator
-        from mace.calculators.mace import get_model_dtype
+
+        with _silence():
+            from mace.calculators import MACECalculator
+            from mace.calculators.mace import get_model_dtype
 
         torch.set_num_threads(1)
         try:
@@ -79,7 +81,8 @@ class MACEPotential:
 
         path = self._file or self._downloaded()
         try:
-            model = torch.load(path, map_location="cpu", weights_only=False)
+            with _silence():
+                model = torch.load(path, map_location="cpu", weights_only=False)
         except Exception as error:  # unpickling can raise anything
             raise PotentialError(f"{path} cannot be loaded as a MACE model: {error!r}") from error
         if not hasattr(model, "atomic_numbers") or not hasattr(model, "r_max"):
@@ -87,7 +90,11 @@ class MACEPotential:
         return model
 
     def _downloaded(self) -> Path:
-        from mace.calculators.foundations_models import download_mace_mp_checkpoint, mace_mp_urls
+        with _silence():
+            from mace.calculators.foundations_models import (
+                download_mace_mp_checkpoint,
+                mace_mp_urls,
+            )
 
         if self._requested not in mace_mp_urls:
             raise PotentialError(
@@ -95,7 +102,7 @@ class MACEPotential:
                 f"{suggestion(self._requested, mace_mp_urls)}"
             )
         try:
-            with contextlib.redirect_stdout(io.StringIO()):
+            with _silence():
                 return Path(download_mace_mp_checkpoint(self._requested))
         except (OSError, RuntimeError) as error:
             raise PotentialError(
@@ -103,3 +110,7 @@ class MACEPotential:
                 f" {mace_mp_urls[self._requested]} where there is a network and write"
                 " 'mace:<path of that file>'"
             ) from error
+
+
+def _silence() -> contextlib.redirect_stdout[io.StringIO]:
+    return contextlib.redirect_stdout(io.StringIO())

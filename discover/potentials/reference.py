@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from pathlib import Path
 
 from pydantic import Field, FiniteFloat, ValidationError
 
+from discover.calculations.files import write_atomically
 from discover.campaign import RelaxationSettings
 from discover.errors import PotentialError
 from discover.potentials.base import Potential
@@ -106,11 +106,7 @@ class ReferenceEnergies:
         if self._file is None:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=self._file.parent, prefix=".", suffix=".json", encoding="utf-8", delete=False
-        ) as temporary:
-            temporary.write(self._table.model_dump_json(indent=2))
-        Path(temporary.name).replace(self._file)
+        write_atomically(self._file, self._table.model_dump_json(indent=2))
 
 
 def _file_name(name: str) -> str:

@@ -64,13 +64,13 @@ def _relaxed(
     if not settings.enabled and filters.max_formation_energy_ev_per_atom is None:
         return candidate, None
     relaxed = relax(candidate.crystal, potential, settings)
-    problem = relaxed.problem
-    number = candidate.spacegroup
-    try:
-        number = spacegroup(relaxed.crystal)
-        problem = problem or symmetry_problem(candidate.crystal, relaxed.crystal)
-    except StructureError as error:
-        problem = problem or str(error)
+    problem, number = relaxed.problem, candidate.spacegroup
+    if problem is None:
+        try:
+            problem = symmetry_problem(candidate.crystal, relaxed.crystal)
+            number = spacegroup(relaxed.crystal)
+        except StructureError as error:
+            problem = str(error)
     update = {"crystal": relaxed.crystal, "spacegroup": number, "relaxation": relaxed.record}
     return candidate.model_copy(update=update), f"relaxation: {problem}" if problem else None
 

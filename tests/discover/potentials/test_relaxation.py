@@ -1,0 +1,157 @@
+"""Relaxation: physics against independent scans with the same potential, and every way to fail."""
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.units import GPa
+from scipy.optimize import minimize_scalar
+
+from discover.campaign import RelaxationSettings
+from discover.potentials.emt import EMTPotential
+from discover.potentials.relaxation import relax
+from discover.structures.crystal import Crystal
+from discover.structures.fingerprint import spacegroup
+
+TIGHT = RelaxationSettings(fmax_ev_per_angstrom=1e-3, max_volume_change=1.0)
+EMT_POTENTIAL = EMTPotential()
+
+
+def energy(atoms):
+    atoms.calc = EMT()
+    return atoms.get_potential_energy()
+
+
+def fcc(a, symbol="Cu"):
+    return Crystal.from_atoms(bulk(symbol, "fcc", a=a))
+
+
+class BrokenPotential(EMTPotential):
+    """EMT with a fault that begins at the second call."""
+
+    def __init__(self, fault):
+        self._fault = fault
+
+    def calculator(self):
+        fault = self._fault
+
+        class Broken(EMT):
+            calls = 0
+
+            def calculate(self, *args, **kwargs):
+                super().calculate(*args, **kwargs)
+                self.calls += 1
+                if self.calls > 1:
+                    fault(self.results)
+
+        return Broken()
+
+
+@pytest.mark.parametrize("start", [3.3, 3.9])
+@pytest.mark.parametrize("symbol", ["Cu", "Al"])
+def test_fcc_lattice_constant_is_the_minimum_of_a_scan(symbol, start):
+    scan = minimize_scalar(
+        lambda a: energy(bulk(symbol, "fcc", a=a)), bracket=(3.4, 4.2), options={"xtol": 1e-6}
+    )
+    relaxed = relax(fcc(start, symbol), EMT_POTENTIAL, TIGHT)
+    assert relaxed.problem is None
+    assert np.cbrt(4 * relaxed.crystal.volume_angstrom3) == pytest.approx(scan.x, rel=1e-3)
+    assert relaxed.record.energy_ev_per_atom == pytest.approx(scan.fun, abs=1e-5)
+
+
+def test_free_coordinates_and_cell_relax_together_inside_the_space_group():
+    atoms = bulk("Cu", "hcp", a=2.4, c=4.2) * (2, 1, 1)
+    atoms.symbols[0] = "Au"
+    start = Crystal.from_atoms(atoms)
+    relaxed = relax(start, EMT_POTENTIAL, TIGHT)
+    assert relaxed.record.converged
+    assert relaxed.record.max_force_ev_per_angstrom < 1e-3
+    assert relaxed.record.max_stress_gpa < 0.05
+    assert spacegroup(relaxed.crystal) == spacegroup(start)
+    optimum = relaxed.crystal.to_atoms()
+    for strain in (-0.01, 0.01):
+        moved = optimum.copy()
+        moved.set_cell(moved.cell * (1 + strain), scale_atoms=True)
+        assert energy(moved) > energy(optimum)
+    optimum_energy = energy(optimum)
+    optimum.rattle(0.02, seed=1)
+    assert energy(optimum) > optimum_energy
+
+
+def test_the_record():
+    relaxed = relax(fcc(3.8), EMT_POTENTIAL, RelaxationSettings())
+    record = relaxed.record
+    assert record.potential == "emt"
+    assert record.steps > 0
+    assert record.seconds > 0
+    assert record.volume_ratio == pytest.approx(
+        relaxed.crystal.volume_angstrom3 / fcc(3.8).volume_angstrom3
+    )
+
+
+def test_evaluated_only_where_relaxation_is_off():
+    crystal = fcc(3.7)
+    evaluated = relax(crystal, EMT_POTENTIAL, RelaxationSettings(enabled=False))
+    assert evaluated.crystal == crystal
+    assert (evaluated.record.steps, evaluated.record.converged) == (0, False)
+    # The stress of a cubic crystal is dE/dV.
+    volumes, energies = zip(
+        *((a.get_volume(), energy(a)) for a in (bulk("Cu", "fcc", a=x) for x in (3.699, 3.701))),
+        strict=True,
+    )
+    slope = (energies[1] - energies[0]) / (volumes[1] - volumes[0]) / GPa
+    assert evaluated.record.max_stress_gpa == pytest.approx(abs(slope), rel=1e-3)
+
+
+def test_the_same_crystal_relaxes_to_the_same_numbers():
+    first, second = (relax(fcc(3.9), EMT_POTENTIAL, TIGHT) for _ in range(2))
+    assert first.crystal == second.crystal
+
+
+@pytest.mark.parametrize(
+    ("a", "problem"),
+    [
+        (4.1, r"^volume fell to [78]\d % of the start \(limit 90 %\)$"),
+        (3.2, r"^volume grew to 1[1-4]\d % of the start \(limit 110 %\)$"),
+    ],
+)
+def test_a_volume_out_of_bounds_is_given_up_and_kept(a, problem):
+    import re
+
+    relaxed = relax(fcc(a), EMT_POTENTIAL, RelaxationSettings(max_volume_change=0.1))
+    assert re.search(problem, relaxed.problem)
+    assert not relaxed.record.converged
+    assert relaxed.crystal != fcc(a)
+
+
+def test_too_few_steps():
+    relaxed = relax(
+        fcc(3.9), EMT_POTENTIAL, RelaxationSettings(max_steps=1, fmax_ev_per_angstrom=1e-4)
+    )
+    assert "not converged after 1 steps" in relaxed.problem
+    assert not relaxed.record.converged
+
+
+def test_an_unknown_element():
+    salt = Crystal.from_atoms(bulk("NaCl", "rocksalt", a=5.6))
+    relaxed = relax(salt, EMT_POTENTIAL, RelaxationSettings())
+    assert relaxed.problem == "emt does not know Cl, Na"
+    assert (relaxed.crystal, relaxed.record) == (salt, None)
+
+
+def test_numbers_that_are_not_finite():
+    def fault(results):
+        results["energy"] = float("nan")
+
+    relaxed = relax(fcc(3.9), BrokenPotential(fault), RelaxationSettings())
+    assert "not finite" in relaxed.problem
+    assert (relaxed.crystal, relaxed.record) == (fcc(3.9), None)
+
+
+def test_a_calculator_that_raises():
+    def fault(results):
+        raise ZeroDivisionError("no neighbours")
+
+    relaxed = relax(fcc(3.9), BrokenPotential(fault), RelaxationSettings())
+    assert relaxed.problem == "emt failed: ZeroDivisionError('no neighbours')"
+    assert (relaxed.crystal, relaxed.record) == (fcc(3.9), None)
