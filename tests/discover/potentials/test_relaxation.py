@@ -27,13 +27,13 @@ def fcc(a, symbol="Cu"):
 
 
 class BrokenPotential(EMTPotential):
-    """EMT with a fault that begins at the second call."""
+    """EMT with a fault that begins after some sound calls."""
 
-    def __init__(self, fault):
-        self._fault = fault
+    def __init__(self, fault, sound_calls=1):
+        self._fault, self._sound_calls = fault, sound_calls
 
     def calculator(self):
-        fault = self._fault
+        fault, sound_calls = self._fault, self._sound_calls
 
         class Broken(EMT):
             calls = 0
@@ -41,7 +41,7 @@ class BrokenPotential(EMTPotential):
             def calculate(self, *args, **kwargs):
                 super().calculate(*args, **kwargs)
                 self.calls += 1
-                if self.calls > 1:
+                if self.calls > sound_calls:
                     fault(self.results)
 
         return Broken()
@@ -139,11 +139,14 @@ def test_an_unknown_element():
     assert (relaxed.crystal, relaxed.record) == (salt, None)
 
 
-def test_numbers_that_are_not_finite():
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("key", ["energy", "forces", "stress"])
+def test_numbers_that_are_not_finite(enabled, key):
     def fault(results):
-        results["energy"] = float("nan")
+        results[key] = results[key] * float("nan")
 
-    relaxed = relax(fcc(3.9), BrokenPotential(fault), RelaxationSettings())
+    broken = BrokenPotential(fault, sound_calls=1 if enabled else 0)
+    relaxed = relax(fcc(3.9), broken, RelaxationSettings(enabled=enabled))
     assert "not finite" in relaxed.problem
     assert (relaxed.crystal, relaxed.record) == (fcc(3.9), None)
 
