@@ -43,8 +43,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "acquisitions": {
         "logei": "discover.acquisition.functions:log_expected_improvement",
-        "ucb": "discover.acquisition.functions:UpperConfidenceBound",
-        "thompson": "discover.acquisition.functions:Thompson",
+        "ucb": "discover.acquisition.functions:upper_confidence_bound",
+        "thompson": "discover.acquisition.functions:thompson",
         "std": "discover.acquisition.functions:standard_deviation",
         "greedy": "discover.acquisition.functions:greedy",
         "random": "discover.acquisition.functions:random_choice",

@@ -1,0 +1,157 @@
+"""Which candidates to compute next: score a pool of any size and pick from it, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from discover.acquisition.adapters import Acquisition
+from discover.acquisition.context import Array, Context, orientations
+from discover.campaign import Goal
+from discover.errors import SurrogateError
+
+if TYPE_CHECKING:
+    from botorch.models.model import Model
+
+    from discover.acquisition.believed import Belief
+
+CHUNK = 256
+"""Candidates whose joint posterior is computed at once; larger ones waste time on covariances."""
+SHORTLIST = 1024
+"""Candidates of a large pool that are considered jointly."""
+SMALLEST_STD = 1e-12
+"""Standard deviations are kept above this share of the largest, so that scores stay defined."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A picked candidate: its place in the pool, what the model expects of it, and its score.
+
+    `mean` and `std` are on the model's scale, not oriented; `std` is that of the result to come: noise
+    included, results that were pending believed.
+    """
+
+    index: int
+    mean: float
+    std: float
+    score: float
+
+
+def select(
+    model: Model,
+    features: Array,
+    ids: Sequence[str],
+    acquisition: Acquisition,
+    *,
+    goal: Goal,
+    observed: Sequence[float] | Array,
+    pending: Array | None = None,
+    n: int = 1,
+    seed: int = 0,
+) -> list[Selection]:
+    """Picks `n` candidates (fewer where the pool is smaller), each given the ones before it.
+
+    `features` (N x d) and `ids` (N) are the pool, `observed` the values known so far (model scale),
+    `pending` (p x d) the calculations still running. Every pick becomes pending for the next one. A
+    pool of more than `SHORTLIST` is scored in chunks first; the picks are then made among the
+    `SHORTLIST` best. Ties go to the candidate that comes first.
+
+    Raises PluginError where the acquisition does not fit its contract.
+    """
+    import torch
+
+    from discover.acquisition.believed import Belief
+
+    features = np.ascontiguousarray(features, dtype=np.float64)
+    if features.ndim != 2 or len(features) != len(ids):
+        raise ValueError(f"{features.shape} features for {len(ids)} ids; give one row for each id")
+    running = np.zeros((0, features.shape[1])) if pending is None else np.asarray(pending, float)
+    context = Context(
+        goal=goal,
+        ids=ids,
+        features=features,
+        observed=np.asarray(observed, dtype=np.float64),
+        pending=len(running),
+        seed=seed,
+    )
+    with torch.no_grad():
+        belief = Belief(model, torch.from_numpy(running))
+        shortlist = np.arange(len(features))
+        if len(features) > SHORTLIST:
+            scores = np.concatenate(
+                [_screen(part, belief, acquisition) for part in _chunks(context)]
+            )
+            shortlist = np.sort(np.argsort(-scores, kind="stable")[:SHORTLIST])
+        picked = _pick(_part(context, shortlist), belief, acquisition, n)
+    return [replace(pick, index=int(shortlist[pick.index])) for pick in picked]
+
+
+def _screen(context: Context, belief: Belief, acquisition: Acquisition) -> Array:
+    """Scores of a chunk, each candidate for itself."""
+    mean, covariance = _moments(context, belief)
+    return _score(mean, covariance.diagonal(), context, belief, acquisition)
+
+
+def _pick(context: Context, belief: Belief, acquisition: Acquisition, n: int) -> list[Selection]:
+    """Greedy picks from one joint posterior, which each of them updates."""
+    import torch
+
+    mean, covariance = _moments(context, belief)
+    picks: list[Selection] = []
+    free = np.ones(len(mean), dtype=bool)
+    for _ in range(min(n, len(mean))):
+        now = replace(context, covariance=covariance, pending=context.pending + len(picks))
+        scores = _score(mean, covariance.diagonal(), now, belief, acquisition)
+        index = int(np.where(free, scores, -np.inf).argmax())
+        free[index] = False
+        x = torch.from_numpy(context.features[index : index + 1])
+        variance = max(covariance[index, index], 0.0) + float(belief.noise(x))
+        picks.append(
+            Selection(index, float(mean[index]), float(np.sqrt(variance)), float(scores[index]))
+        )
+        belief = belief.with_one_more(x)
+        if variance > 0:
+            covariance = covariance - np.outer(covariance[index], covariance[index]) / variance
+    return picks
+
+
+def _score(
+    mean: Array, variance: Array, context: Context, belief: Belief, acquisition: Acquisition
+) -> Array:
+    """The better score of all the orientations of the goal."""
+    std = np.sqrt(variance.clip(min=0.0))
+    std = std.clip(min=SMALLEST_STD * max(std.max(), SMALLEST_STD))
+    views = [
+        acquisition.score(
+            view.of(mean),
+            std,
+            replace(context, observed=view.of(context.observed)),
+            belief,
+            view,
+        )
+        for view in orientations(context.goal, context.observed)
+    ]
+    return np.asarray(np.max(views, axis=0))
+
+
+def _moments(context: Context, belief: Belief) -> tuple[Array, Array]:
+    import torch
+
+    mean, covariance = belief.moments(torch.from_numpy(context.features))
+    if not bool(mean.isfinite().all()):
+        raise SurrogateError("the model's mean is not finite for every candidate")
+    return mean.numpy(), covariance.numpy()
+
+
+def _chunks(context: Context) -> Iterator[Context]:
+    rows = np.arange(len(context.features))
+    return (_part(context, rows[i : i + CHUNK]) for i in range(0, len(rows), CHUNK))
+
+
+def _part(context: Context, rows: npt.NDArray[np.int64]) -> Context:
+    ids = [context.ids[row] for row in rows.tolist()]
+    return replace(context, ids=ids, features=context.features[rows])
