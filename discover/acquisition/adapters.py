@@ -44,7 +44,7 @@ class Acquisition(Protocol):
         ...
 
 
-def load_acquisition(
+def acquisition(
     chosen: str | Callable[..., Any],
     options: Mapping[str, Any] | None = None,
     base: Path | None = None,
