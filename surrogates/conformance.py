@@ -1,0 +1,172 @@
+"""What every surrogate must do, as tests that the author of one runs.
+
+Subclass `SurrogateConformance` in a test module and give it one fixture:
+
+    class TestMySurrogate(SurrogateConformance):
+        @pytest.fixture
+        def surrogate(self):
+            return MySurrogate(...)
+
+The data are a smooth function of four descriptors, two more that say nothing, and a constant one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from discover.errors import SurrogateError
+from surrogates.base import Surrogate, TrainingData
+from surrogates.gaussian import joint_moments
+from surrogates.persistence import Persistent, load, save
+
+
+def example_data(rows: int, seed: int = 0) -> TrainingData:
+    """Rows of seven raw descriptors of very different scales, and a target around 1.5."""
+    generator = torch.Generator().manual_seed(seed)
+    u = torch.rand(rows, 6, generator=generator, dtype=torch.float64)
+    y = 1.5 + torch.sin(2 * u[:, :1]) + u[:, 1:2] * u[:, 2:3] - 0.5 * u[:, 3:4]
+    scales = torch.tensor([1.0, 1e3, 1e-2, 50.0, 1.0, 10.0], dtype=torch.float64)
+    return TrainingData(torch.cat([u * scales, torch.full((rows, 1), 7.0).double()], dim=1), y)
+
+
+class SurrogateConformance:
+    """The contract of `surrogates.base.Surrogate`; subclass it and give it `surrogate`."""
+
+    rows = 24
+    seed = 5
+
+    def test_the_posterior_has_botorch_shapes(self, surrogate: Surrogate) -> None:
+        """A b x q x d input gives b x q x 1, in float64; one without a batch gives q x 1."""
+        data = example_data(self.rows)
+        model = surrogate.fit(data, self.seed)
+        for x, shape in ((data.x[:4], (4, 1)), (data.x[:6].reshape(3, 2, -1), (3, 2, 1))):
+            posterior = model.posterior(x)
+            assert posterior.mean.shape == shape
+            assert posterior.variance.shape == shape
+            assert posterior.mean.dtype == torch.float64
+            assert posterior.rsample(torch.Size([5])).shape == (5, *shape)
+
+    def test_it_has_a_joint_covariance(self, surrogate: Surrogate) -> None:
+        """Symmetric, positive definite, its diagonal the variance: pending results need it."""
+        data = example_data(self.rows)
+        model = surrogate.fit(data, self.seed)
+        x = example_data(8, seed=1).x
+        with torch.no_grad():
+            mean, covariance = joint_moments(model, x)
+            posterior = model.posterior(x)
+        torch.testing.assert_close(mean, posterior.mean.squeeze(-1))
+        torch.testing.assert_close(
+            covariance.diagonal(), posterior.variance.squeeze(-1), rtol=1e-4, atol=1e-10
+        )
+        torch.testing.assert_close(covariance, covariance.mT)
+        assert float(torch.linalg.eigvalsh(covariance)[0]) > -1e-9 * float(covariance.trace())
+
+    def test_it_learns(self, surrogate: Surrogate) -> None:
+        """New points are predicted better than by the mean of the targets."""
+        data, new = example_data(self.rows), example_data(50, seed=1)
+        with torch.no_grad():
+            mean = surrogate.fit(data, self.seed).posterior(new.x).mean
+        error = (mean - new.y).square().mean()
+        assert error < 0.5 * (new.y - data.y.mean()).square().mean()
+
+    def test_uncertainty_grows_away_from_the_data(self, surrogate: Surrogate) -> None:
+        """Positive everywhere, larger far outside, larger for an observation than for the target."""
+        data = example_data(self.rows)
+        model = surrogate.fit(data, self.seed)
+        extent = data.x.amax(dim=0) - data.x.amin(dim=0)
+        with torch.no_grad():
+            near = model.posterior(data.x).variance
+            far = model.posterior(data.x + 3 * extent).variance
+            observed = model.posterior(data.x, observation_noise=True).variance
+        assert float(near.min()) > 0
+        assert float(far.min()) > float(near.mean())
+        assert bool((observed >= near * (1 - 1e-6)).all())
+
+    def test_a_descriptor_that_never_varied_is_no_distance(self, surrogate: Surrogate) -> None:
+        """A constant column says nothing, so another value in it changes no prediction."""
+        data = example_data(self.rows)
+        model = surrogate.fit(data, self.seed)
+        moved = data.x.clone()
+        moved[:, -1] += 100.0
+        with torch.no_grad():
+            here, there = model.posterior(data.x), model.posterior(moved)
+        torch.testing.assert_close(here.mean, there.mean)
+        torch.testing.assert_close(here.variance, there.variance)
+
+    def test_the_same_data_and_seed_give_the_same_posterior(self, surrogate: Surrogate) -> None:
+        """Whatever was drawn from torch's global generator before, which is left alone."""
+        data = example_data(self.rows)
+        x = example_data(5, seed=1).x
+        torch.manual_seed(1)
+        state = torch.random.get_rng_state()
+        first = surrogate.fit(data, self.seed)
+        assert torch.equal(torch.random.get_rng_state(), state)
+        torch.rand(3)
+        second = surrogate.fit(data, self.seed)
+        with torch.no_grad():
+            one, two = first.posterior(x), second.posterior(x)
+        torch.testing.assert_close(one.mean, two.mean, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(one.variance, two.variance, rtol=1e-9, atol=1e-9)
+
+    def test_a_refit_takes_in_what_is_new(self, surrogate: Surrogate) -> None:
+        """An observation that surprises moves the prediction there towards it."""
+        data = example_data(self.rows)
+        x, y = data.x[:1], data.y.max() + data.y.std()
+        others = TrainingData(data.x[1:], data.y[1:])
+        surprised = TrainingData(
+            torch.cat([others.x, x, x]), torch.cat([others.y, torch.stack([y, y]).unsqueeze(-1)])
+        )
+        with torch.no_grad():
+            before = surrogate.fit(others, self.seed).posterior(x)
+            after = surrogate.fit(surprised, self.seed).posterior(x)
+        assert float((after.mean - y).abs()) < float((before.mean - y).abs())
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            pytest.param(example_data(1), id="one row"),
+            pytest.param(
+                TrainingData(example_data(9).x, torch.ones(9, 1).double()), id="constant target"
+            ),
+            pytest.param(
+                TrainingData(torch.ones(9, 7).double(), example_data(9).y),
+                id="constant descriptors",
+            ),
+        ],
+    )
+    def test_data_without_information_are_refused(
+        self, surrogate: Surrogate, data: TrainingData
+    ) -> None:
+        """SurrogateError instead of a model that knows nothing."""
+        with pytest.raises(SurrogateError):
+            surrogate.fit(data, self.seed)
+
+    def test_botorch_acquisition_functions_work(self, surrogate: Surrogate) -> None:
+        """An analytic one, and a Monte Carlo one with pending points, both finite."""
+        from botorch.acquisition import LogExpectedImprovement, qLogExpectedImprovement
+        from botorch.utils.sampling import manual_seed
+
+        data = example_data(self.rows)
+        model = surrogate.fit(data, self.seed)
+        x = example_data(6, seed=1).x
+        best = float(data.y.max())
+        with torch.no_grad(), manual_seed(0):
+            analytic = LogExpectedImprovement(model, best_f=best)(x.unsqueeze(-2))
+            sampled = qLogExpectedImprovement(model, best_f=best, X_pending=x[:2])
+            assert bool(analytic.isfinite().all())
+            assert bool(sampled(x[2:].unsqueeze(-2)).isfinite().all())
+
+    def test_a_saved_model_comes_back(self, surrogate: Surrogate, tmp_path: Path) -> None:
+        """The same posterior from disk, for surrogates whose model can be saved."""
+        before = surrogate.fit(example_data(self.rows), self.seed)
+        if not isinstance(before, Persistent):
+            pytest.skip("the model has no dump and restore")
+        save(before, tmp_path)
+        x = example_data(5, seed=1).x
+        with torch.no_grad():
+            one, two = before.posterior(x), load(tmp_path).posterior(x)
+        torch.testing.assert_close(one.mean, two.mean, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(one.variance, two.variance, rtol=1e-9, atol=1e-9)
