@@ -161,12 +161,12 @@ class SurrogateConformance:
 
     def test_a_saved_model_comes_back(self, surrogate: Surrogate, tmp_path: Path) -> None:
         """The same posterior from disk, for surrogates whose model can be saved."""
-        before = surrogate.fit(example_data(self.rows), self.seed)
-        if not isinstance(before, Persistent):
+        model = surrogate.fit(example_data(self.rows), self.seed)
+        if not isinstance(model, Persistent):
             pytest.skip("the model has no dump and restore")
-        save(before, tmp_path)
+        save(model, tmp_path)
         x = example_data(5, seed=1).x
         with torch.no_grad():
-            one, two = before.posterior(x), load(tmp_path).posterior(x)
+            one, two = (fitted.posterior(x) for fitted in (model, load(tmp_path)))
         torch.testing.assert_close(one.mean, two.mean, rtol=1e-9, atol=1e-9)
         torch.testing.assert_close(one.variance, two.variance, rtol=1e-9, atol=1e-9)

@@ -44,7 +44,7 @@ class Acquisition(Protocol):
         ...
 
 
-def acquisition(
+def load_acquisition(
     chosen: str | Callable[..., Any],
     options: Mapping[str, Any] | None = None,
     base: Path | None = None,

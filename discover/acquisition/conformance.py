@@ -5,7 +5,7 @@ Subclass `AcquisitionConformance` in a test module and give it one fixture:
     class TestMine(AcquisitionConformance):
         @pytest.fixture
         def mine(self):
-            return acquisition(score)
+            return load_acquisition(score)
 
 where `score` is a function `score(mean, std, context)` or a BoTorch class.
 """
@@ -82,9 +82,7 @@ class AcquisitionConformance:
         assert len({pick.index for pick in picks}) == 4
         assert np.isfinite([(pick.mean, pick.std, pick.score) for pick in picks]).all()
 
-    def test_the_same_seed_gives_the_same_picks(
-        self, model: Model, mine: Acquisition
-    ) -> None:
+    def test_the_same_seed_gives_the_same_picks(self, model: Model, mine: Acquisition) -> None:
         """Whatever was drawn from the global generators before."""
         first = self._select(model, mine)
         np.random.default_rng().random(3)
