@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import find, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -39,6 +39,13 @@ def test_json_and_back(kind, data):
     assert type(record).model_validate(json.loads(json.dumps(record.model_dump(mode="json")))) == (
         record
     )
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+def test_every_field_is_drawn(kind):
+    """A field that is new in a record must be new in its strategy too."""
+    record = find(RECORDS[kind], lambda _: True)
+    assert record.model_fields_set == set(type(record).model_fields)
 
 
 @pytest.mark.parametrize("record", [candidate(1), calculation(1), observation(1)])
