@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.ticker import Locator
 
+_MOST_LABELS = 8
+_RECORDS_ABREAST = 18
+"""Formulas that fit side by side into the search figure."""
+
 Points = Sequence[tuple[float, float]]
 
 
@@ -51,7 +55,7 @@ def search_figure(rows: Sequence[ResultRow], target: Property, goal: Goal) -> Fi
             steps, mean, color=PALETTE["band"], linewidth=1.3, dashes=(4, 2.5), label=labels[1]
         )
         axes.step(steps, best, where="post", color=PALETTE["ink"], linewidth=1.7, label=labels[2])
-        _label_records(axes, rows, best, above=sign > 0)
+        _label_records(axes, rows, best, above=sign > 0, first=sign == named[0])
     for initial, role in ((True, "initial"), (False, "model")):
         chosen = [
             (step, row)
@@ -84,7 +88,7 @@ def parity_figure(rows: Sequence[ResultRow], target: Property) -> Figure:
     low, high = (target.to_model(value) for value in (min(corners), max(corners)))
     pad = 0.05 * (high - low or 1.0)
     limits = [target.from_model(low - pad), target.from_model(high + pad)]
-    axes.plot(limits, limits, color=PALETTE["muted"], linewidth=1.0, label="predicted = computed")
+    axes.plot(limits, limits, color=PALETTE["muted"], linewidth=1.0)
     for inside, role in ((True, "model"), (False, "miss")):
         chosen = [row for row in rows if inside_interval(row) is inside]
         if not chosen:
@@ -92,12 +96,12 @@ def parity_figure(rows: Sequence[ResultRow], target: Property) -> Figure:
         values = [row.value for row in chosen]
         bounds = np.array([interval(row) for row in chosen])
         axes.vlines(values, bounds[:, 0], bounds[:, 2], color=PALETTE[role], alpha=0.5, lw=1.2)
-        label = "inside the 90 % interval" if inside else "outside"
+        label = "inside the 90 % interval" if inside else "outside it"
         places = [(row.value, interval(row)[1]) for row in chosen]
         _points(axes, places, chosen, role=role, label=label)
         if not inside:
-            for row, place in zip(chosen, places, strict=True):
-                _label(axes, row.formula, place, (6, -3), ha="left")
+            for row in _worst(chosen, target):
+                _label(axes, row.formula, (row.value, interval(row)[1]), (6, -3), ha="left")
     axes.set_xlim(*limits)
     axes.set_ylim(*limits)
     for axis in (axes.xaxis, axes.yaxis):
@@ -105,7 +109,7 @@ def parity_figure(rows: Sequence[ResultRow], target: Property) -> Figure:
     axes.set_aspect("equal")
     axes.set_xlabel(f"computed ({_scale_unit(target)})")
     axes.set_ylabel(f"predicted before computing ({_scale_unit(target)})")
-    legend_above(axes, columns=3)
+    legend_above(axes, columns=2)
     return figure
 
 
@@ -120,9 +124,9 @@ def calibration_figure(z_scores: Sequence[float]) -> Figure:
     low, high = coverage_band(len(z_scores))
     axes.fill_between(
         percent, 100 * low, 100 * high, color=PALETTE["band"], alpha=0.2, linewidth=0,
-        label="calibrated: 90 % of cases",
+        label="calibrated, 90 % of cases",
     )  # fmt: skip
-    axes.plot([0, 100], [0, 100], color=PALETTE["muted"], linewidth=1.0, label="calibrated")
+    axes.plot([0, 100], [0, 100], color=PALETTE["muted"], linewidth=1.0)
     axes.plot(
         percent, 100 * coverage(z_scores), color=PALETTE["model"], marker="o", markersize=5,
         markeredgecolor=PALETTE["surface"], linewidth=1.5, label="this campaign",
@@ -132,7 +136,7 @@ def calibration_figure(z_scores: Sequence[float]) -> Figure:
     axes.set_aspect("equal")
     axes.set_xlabel("nominal: probability of the interval (%)")
     axes.set_ylabel("observed: values inside it (%)")
-    legend_above(axes, columns=3)
+    legend_above(axes, columns=2)
     return figure
 
 
@@ -206,7 +210,7 @@ def _points(axes: Axes, at: Points, rows: Sequence[ResultRow], *, role: str, lab
     markers = axes.scatter(
         x,
         y,
-        s=34,
+        s=np.clip(3500 / len(rows), 12, 34),
         color=PALETTE[role],
         edgecolor=PALETTE["surface"],
         linewidth=0.7,
@@ -214,6 +218,15 @@ def _points(axes: Axes, at: Points, rows: Sequence[ResultRow], *, role: str, lab
         label=label,
     )
     markers.set_urls([TIP + _tip(row) for row in rows])
+
+
+def _worst(rows: Sequence[ResultRow], target: Property) -> list[ResultRow]:
+    """Those that were predicted worst, as many as can be labelled."""
+
+    def missed_by(row: ResultRow) -> float:
+        return abs(target.to_model(row.value) - target.to_model(interval(row)[1]))
+
+    return sorted(rows, key=missed_by)[-_MOST_LABELS:]
 
 
 def _tip(row: ResultRow) -> str:
@@ -224,11 +237,20 @@ def _tip(row: ResultRow) -> str:
     return text
 
 
-def _label_records(axes: Axes, rows: Sequence[ResultRow], best: Array, *, above: bool) -> None:
-    """The formula at each result that was the best when it came."""
-    for i, row in enumerate(rows):
-        if i == 0 or best[i] != best[i - 1]:
-            _label(axes, row.formula, (i + 1, best[i]), (0, 6 if above else -12), ha="center")
+def _label_records(
+    axes: Axes, rows: Sequence[ResultRow], best: Array, *, above: bool, first: bool
+) -> None:
+    """The formula at each result that was the best when it came (the very first only if asked).
+
+    Of records that follow one another too closely to be read, only the last is named.
+    """
+    room = len(rows) / _RECORDS_ABREAST
+    following = np.inf
+    for i in reversed(range(len(rows))):
+        is_record = first if i == 0 else best[i] != best[i - 1]
+        if is_record and following - i >= room:
+            _label(axes, rows[i].formula, (i + 1, best[i]), (0, 6 if above else -12), ha="center")
+            following = i
 
 
 def _label(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from discover.campaign import CampaignSpec
 from discover.lease import is_alive
 from discover.records import Calculation, CalculationState, CandidateState, ModelCard
-from discover.report import figures
+from discover.report.figures import (
+    calibration_figure,
+    message_figure,
+    models_figure,
+    parity_figure,
+    search_figure,
+)
 from discover.results import ResultRow, Status, ranking, status
 from discover.store.base import Store
 
@@ -162,18 +167,18 @@ class Findings:
         if len(self.picked) >= MIN_RESULTS:
             drawn["search"] = self.search_figure()
         if self.forecasts:
-            drawn["parity"] = figures.parity_figure(self.forecasts, target)
+            drawn["parity"] = parity_figure(self.forecasts, target)
         if len(self.z_scores) >= MIN_FORECASTS:
-            drawn["calibration"] = figures.calibration_figure(self.z_scores)
+            drawn["calibration"] = calibration_figure(self.z_scores)
         if len(self.judged) >= MIN_RESULTS:
-            drawn["models"] = figures.models_figure(self.judged, target)
+            drawn["models"] = models_figure(self.judged, target)
         return drawn
 
     def search_figure(self) -> Figure:
         """The search curve, or the sentence that stands for it while there is none."""
         if len(self.picked) < MIN_RESULTS:
-            return figures.message_figure(few_results(len(self.picked)))
-        return figures.search_figure(self.picked, self.spec.target, self.spec.objective.goal)
+            return message_figure(few_results(len(self.picked)))
+        return search_figure(self.picked, self.spec.target, self.spec.objective.goal)
 
 
 def few_results(n: int) -> str:
@@ -181,12 +186,6 @@ def few_results(n: int) -> str:
     if n == 0:
         return "There are no results yet: the search curve begins with the second one."
     return "There is one result: the search curve begins with the second one."
-
-
-def interval_bounds(rows: Sequence[ResultRow]) -> list[float]:
-    """Every value and end of a predicted interval in these rows."""
-    given = [(row.value, row.predicted_low, row.predicted_high) for row in rows]
-    return [value for values in given for value in values if value is not None]
 
 
 def _z_score(value: float, mean: float, std: float) -> float:

@@ -20,13 +20,9 @@ def formula_text(formula: str) -> str:
     return _COUNT.sub(lambda count: count[0].translate(_SUBSCRIPTS), formula)
 
 
-@cache
 def spacegroup_symbol(number: int) -> str:
     """International (Hermann-Mauguin) short symbol of a space group, such as `P6_3mc` for 186."""
-    import spglib
-
-    settings = (spglib.get_spacegroup_type(hall) for hall in range(1, 531))
-    return str(next(s.international_short for s in settings if s.number == number))
+    return _symbols()[number]
 
 
 def spacegroup_html(number: int) -> str:
@@ -56,7 +52,7 @@ def quantity_text(value: float, unit: str) -> str:
 def duration_text(seconds: float) -> str:
     """`4.2 s`, `42 s`, `3 min 5 s`, `2 h 10 min` or `3 d 4 h`."""
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.2g} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -69,3 +65,11 @@ def duration_text(seconds: float) -> str:
 
 def _two(large: int, large_name: str, small: int, small_name: str) -> str:
     return f"{large} {large_name} {small} {small_name}" if small else f"{large} {large_name}"
+
+
+@cache
+def _symbols() -> dict[int, str]:
+    import spglib
+
+    settings = [spglib.get_spacegroup_type(hall) for hall in range(530, 0, -1)]
+    return {s.number: str(s.international_short) for s in settings}  # the standard setting is last

@@ -23,7 +23,7 @@ from discover.records import CalculationState
 from discover.report import notation
 from discover.report.canvas import PALETTE, inline_svg, png
 from discover.report.figures import inside_interval
-from discover.report.findings import MIN_FORECASTS, Findings, few_results, interval_bounds
+from discover.report.findings import MIN_FORECASTS, Findings, few_results
 from discover.report.structures import crystal_svg, element_colours
 from discover.results import ResultRow
 from discover.store.base import Store
@@ -221,7 +221,8 @@ def _table(findings: Findings) -> list[dict[str, Any]]:
 
 def _position(rows: Sequence[ResultRow], target: Property) -> Callable[[float], float]:
     """From a value to its place, in percent, on a scale that spans all values and intervals."""
-    bounds = [target.to_model(value) for value in interval_bounds(rows)]
+    told = [(row.value, row.predicted_low, row.predicted_high) for row in rows]
+    bounds = [target.to_model(value) for values in told for value in values if value is not None]
     low, high = min(bounds, default=0.0), max(bounds, default=1.0)
     return lambda value: 100 * (target.to_model(value) - low) / ((high - low) or 1.0)
 

@@ -25,6 +25,7 @@ _BOND = 1.12
 _ON_FACE = 1e-3
 """Fractional coordinate below which an atom lies on a face, and is drawn on the opposite one too."""
 _SYMPREC_ANGSTROM = 0.01
+_COINCIDENT_ANGSTROM = 1e-6
 
 
 class ElementColour(NamedTuple):
@@ -138,7 +139,8 @@ def _bonds(cell: _Cell, basis: list[int], scaled: Array) -> list[tuple[int, int]
     return [
         (i, j)
         for i, j in combinations(range(len(basis)), 2)
-        if np.linalg.norm(places[i] - places[j])
+        if _COINCIDENT_ANGSTROM
+        < np.linalg.norm(places[i] - places[j])
         <= _BOND * min(nearest[basis[i]], nearest[basis[j]])
     ]
 
@@ -149,7 +151,7 @@ def _nearest_distances(cell: _Cell) -> Array:
     apart = cell.scaled[:, None, None] - cell.scaled[None, :, None] + shifts
     apart -= np.round(cell.scaled[:, None, None] - cell.scaled[None, :, None])
     distances = np.linalg.norm(apart @ cell.vectors, axis=-1)
-    distances[distances < 1e-6] = np.inf  # the atom itself
+    distances[distances < _COINCIDENT_ANGSTROM] = np.inf  # the atom itself
     return np.asarray(distances.min(axis=(1, 2)))
 
 
