@@ -198,10 +198,11 @@ def parse_spec(
 
 def plugin_problems(spec: CampaignSpec, source: str, base: Path) -> list[str]:
     """What is wrong with the campaign's plug-ins and their options; imports them, computes nothing."""
+    from discover.acquisition.adapters import load_acquisition
+
     chosen: list[tuple[str, str, str, str, dict[str, Any]]] = [
         ("generator", "generators", spec.generator.name, "options", spec.generator.options),
         ("surrogate", "surrogates", spec.surrogate.name, "options", spec.surrogate.options),
-        ("acquisition", "acquisitions", spec.acquisition.name, "options", {}),
         (
             "calculation.kind",
             "calculations",
@@ -225,13 +226,15 @@ def plugin_problems(spec: CampaignSpec, source: str, base: Path) -> list[str]:
         except DiscoverError as error:
             problems.append(f"{source}: {key}: {error}")
             continue
-        if kind == "acquisitions":
-            continue
         section = key.split(".", maxsplit=1)[0]
         problems += [
             f"{source}: {section}.{options_key}.{option}: {message}"
             for option, message in plugins.option_problems(factory, options)
         ]
+    try:
+        load_acquisition(spec.acquisition.name, spec.acquisition.options, base)
+    except DiscoverError as error:
+        problems.append(f"{source}: acquisition: {error}")
     return problems
 
 

@@ -7,10 +7,10 @@ import socket
 import threading
 import time
 import uuid
-from pathlib import Path
 from types import TracebackType
 
 from discover.errors import LeaseHeldError, StoreError
+from discover.processes import Process, process_ticks
 from discover.records import Lease
 from discover.store.base import Store
 
@@ -75,19 +75,6 @@ def is_alive(lease: Lease, now: float) -> bool:
         return False
     if lease.host != socket.gethostname():
         return True
-    return process_ticks(lease.pid) is not None and (
-        lease.process_ticks is None or process_ticks(lease.pid) == lease.process_ticks
-    )
-
-
-def process_ticks(pid: int) -> int | None:
-    """When a process of this host started, in clock ticks since boot; None where it is gone or dead.
-
-    Pid and start together name a process for good: a pid alone is used again (`man 5 proc`).
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else int(fields[19])
+    if lease.process_ticks is None:
+        return process_ticks(lease.pid) is not None
+    return Process(lease.pid, lease.process_ticks).is_alive

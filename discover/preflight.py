@@ -73,7 +73,8 @@ def _surroundings(spec: CampaignSpec, source: str, base: Path) -> list[str]:
 def _unknown(missing: frozenset[str], source: str, key: str, name: str) -> list[str]:
     if not missing:
         return []
-    return [
+    problem = (
         f"{source}: {key}: {name!r} does not know {', '.join(sorted(missing))}, which the generator "
         "may use; leave them out of generator.options.elements or choose another"
-    ]
+    )
+    return [problem]

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
+
 from discover import plugins
+from discover.acquisition.adapters import load_acquisition
 from discover.campaign import CampaignSpec
 from discover.dispatch import Dispatcher
-from discover.errors import DiscoverError, LeaseHeldError, SurrogateError
+from discover.errors import LeaseHeldError, SurrogateError
 from discover.folder import CampaignFolder
 from discover.jobs import Jobs
 from discover.lease import SteeringLease
@@ -30,7 +33,6 @@ from discover.store.base import Store
 from discover.training import TrainedModel, train, usable_observations
 
 if TYPE_CHECKING:
-    from discover.acquisition.selection import Selection
     from discover.potentials.base import Potential
     from generators import Generator
 
@@ -73,6 +75,7 @@ class CampaignRunner:
         self._surrogate = plugins.create(
             "surrogates", spec.surrogate.name, spec.surrogate.options, base
         )
+        self._acquisition = load_acquisition(spec.acquisition.name, spec.acquisition.options, base)
         self._descriptors = [
             plugins.create("descriptors", name, {}, base) for name in spec.descriptors
         ]
@@ -208,12 +211,12 @@ class CampaignRunner:
             candidate = self.store.candidate(calculation.candidate)
             if calculation.state is CalculationState.DONE:
                 self._pass_notes.collected.append(calculation_id)
-                self._told(f"{candidate.formula}: {self._values_of(calculation_id)}")
+                self._told(f"{self._title(candidate)}: {self._values_of(calculation_id)}")
             elif calculation.state is CalculationState.FAILED:
                 self._pass_notes.collected.append(calculation_id)
-                self._told(f"{candidate.formula}: failed: {calculation.reason}")
+                self._told(f"{self._title(candidate)}: failed: {calculation.reason}")
             else:
-                self._told(f"{candidate.formula}: started again ({calculation.reason})")
+                self._told(f"{self._title(candidate)}: started again ({calculation.reason})")
 
     def _train(self, observations: list[Observation]) -> None:
         self._trained_on = len(observations)
@@ -290,9 +293,33 @@ class CampaignRunner:
         )
 
     def _select(self, *, explore: bool) -> tuple[str, Prediction | None]:
+        """The next candidate: the model's best, or while exploring the generator's next."""
         if explore or self._trained is None:
             return self._pool.first(), None
-        raise NotImplementedError
+        from discover.acquisition.selection import select
+
+        ids, features = self._pool.open()
+        usable = usable_observations(self.store, self.spec)
+        fitted = set(self._trained.card.observations)
+        unknown_to_model = [
+            *(c.candidate for c in self.store.calculations(ACTIVE_STATES)),
+            *(o.candidate for o in usable if o.id not in fitted),
+        ]
+        best = select(
+            self._trained.model,
+            features,
+            ids,
+            self._acquisition,
+            goal=self.spec.objective.goal,
+            observed=[self.spec.target.to_model(o.value) for o in usable],
+            pending=np.array([self.store.candidate(i).features for i in unknown_to_model])
+            if unknown_to_model
+            else None,
+            seed=self.spec.seed,
+        )[0]
+        return ids[best.index], Prediction(
+            mean=best.mean, std=best.std, score=best.score, model=self._trained.card.id
+        )
 
     def _submit(self, candidate_id: str, prediction: Prediction | None) -> Calculation | None:
         candidate = self.store.candidate(candidate_id)
@@ -303,7 +330,31 @@ class CampaignRunner:
             prediction=prediction,
         )
         self._pool.remove(candidate_id)
+        if calculation is None:
+            twin = candidate.model_copy(
+                update={
+                    "state": CandidateState.REJECTED,
+                    "reason": "the very same structure was computed as another candidate",
+                }
+            )
+            self.store.update_candidates([twin])
+        else:
+            self._pass_notes.picked.append(calculation.id)
+            self._told(f"{self._title(candidate)}: started{self._expectation(prediction)}")
         return calculation
+
+    def _expectation(self, prediction: Prediction | None) -> str:
+        if prediction is None:
+            return ", picked without a model"
+        target = self.spec.target
+        low, middle, high = (
+            target.from_model(prediction.mean + z * prediction.std) for z in (-1.6449, 0.0, 1.6449)
+        )
+        return f", expecting {middle:.3g} ({low:.2g} to {high:.2g}) {target.unit}"
+
+    @staticmethod
+    def _title(candidate: Candidate) -> str:
+        return f"{candidate.formula} ({candidate.prototype})"
 
     def _values_of(self, calculation_id: str) -> str:
         values = [

@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from prefect import flow, get_run_logger, task
+from prefect import Task, flow, get_run_logger, task
 from prefect.artifacts import (
     create_markdown_artifact,
     create_progress_artifact,
@@ -18,9 +17,9 @@ from prefect.artifacts import (
 )
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
-from prefect.context import FlowRunContext
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed, Crashed, Failed, State
+from prefect.states import Cancelled, Completed, Crashed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from discover.folder import CampaignFolder
@@ -31,7 +30,8 @@ from discover.steering import Action, Stop
 
 Result = TypeVar("Result")
 LOOK_SECONDS = 0.5
-MAX_FOLLOWED = 512
+THREADS: Any = ThreadPoolTaskRunner(max_workers=512)
+"""Runs the tasks that follow calculations: one sleeping thread each."""
 
 
 class PrefectRunner(CampaignRunner):
@@ -41,7 +41,9 @@ class PrefectRunner(CampaignRunner):
         """As the base class; ends the record of an earlier run that was killed."""
         self._over = threading.Event()
         self._note_flow_run()
-        self._progress = create_progress_artifact(progress=0.0, key=self._key("progress"))
+        self._progress = cast(
+            "UUID", create_progress_artifact(progress=0.0, key=self._key("progress"))
+        )
         try:
             return super().run()
         finally:
@@ -49,7 +51,7 @@ class PrefectRunner(CampaignRunner):
 
     def step(self, name: str, label: str, work: Callable[[], Result]) -> Result:
         """Do one piece of work as a task run of that name."""
-        shown = task(
+        shown: Task[[], Result] = Task(
             work, name=name, task_run_name=label, cache_policy=NO_CACHE, persist_result=False
         )
         return shown()
@@ -126,7 +128,7 @@ def calculate(runner: PrefectRunner, calculation_id: str) -> State[Any]:
 @flow(
     name="campaign",
     flow_run_name="{name}",
-    task_runner=ThreadPoolTaskRunner(max_workers=MAX_FOLLOWED),
+    task_runner=THREADS,
     validate_parameters=False,
     persist_result=False,
 )

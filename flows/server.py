@@ -12,12 +12,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from discover.errors import DiscoverError
-from discover.lease import process_ticks
+from discover.processes import Process
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 4200
@@ -43,15 +42,10 @@ class ServerError(DiscoverError, RuntimeError):
 
 @dataclass(frozen=True)
 class Daemon:
-    """A background process of ours: pid and start together name it for good."""
+    """A background process of ours and the API address that it serves or uses."""
 
-    pid: int
-    ticks: int | None
+    process: Process
     url: str
-
-    def is_alive(self) -> bool:
-        """Whether that very process still runs."""
-        return self.ticks is not None and process_ticks(self.pid) == self.ticks
 
 
 def home() -> Path:
@@ -81,7 +75,7 @@ def ensure_server() -> str:
 def running_server() -> str | None:
     """API address of our own server or of one on the default port; None where none answers."""
     noted = read_daemon("server")
-    urls = [noted.url] if noted and noted.is_alive() else []
+    urls = [noted.url] if noted and noted.process.is_alive else []
     for url in (*urls, _api_url(DEFAULT_PORT)):
         if answers(url):
             return url
@@ -115,9 +109,10 @@ def start_daemon(name: str, command: list[str], url: str, extra: Mapping[str, st
             start_new_session=True,
             cwd=home(),
         )
-    daemon = Daemon(process.pid, process_ticks(process.pid), url)
+    daemon = Daemon(Process.of(process.pid), url)
     note = home() / f"{name}.json"
-    note.with_suffix(".tmp").write_text(json.dumps(asdict(daemon)), encoding="utf-8")
+    content = json.dumps({"process": str(daemon.process), "url": url})
+    note.with_suffix(".tmp").write_text(content, encoding="utf-8")
     note.with_suffix(".tmp").replace(note)
     return daemon
 
@@ -125,8 +120,10 @@ def start_daemon(name: str, command: list[str], url: str, extra: Mapping[str, st
 def read_daemon(name: str) -> Daemon | None:
     """What was noted of a background process, None where there is no readable note."""
     try:
-        return Daemon(**json.loads((home() / f"{name}.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        note = json.loads((home() / f"{name}.json").read_text(encoding="utf-8"))
+        process = Process.parse(note["process"])
+        return Daemon(process, note["url"]) if process else None
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
@@ -134,15 +131,14 @@ def stop_daemon(name: str, patience_seconds: float = 15.0) -> bool:
     """End a background process of ours with its children; False where it was not running."""
     daemon = read_daemon(name)
     (home() / f"{name}.json").unlink(missing_ok=True)
-    if daemon is None or not daemon.is_alive():
+    if daemon is None or not daemon.process.is_alive:
         return False
     for sent in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(daemon.pid, sent)
+        daemon.process.send_to_group(sent)
         deadline = time.monotonic() + patience_seconds
-        while daemon.is_alive() and time.monotonic() < deadline:
+        while daemon.process.is_alive and time.monotonic() < deadline:
             time.sleep(0.1)
-        if not daemon.is_alive():
+        if not daemon.process.is_alive:
             break
     return True
 
@@ -175,9 +171,9 @@ def _start_server() -> str:
     while time.monotonic() < deadline:
         if answers(url):
             return url
-        if not server.is_alive():
-            break
         time.sleep(0.2)
+        if not server.process.is_alive:
+            break
     stop_daemon("server")
     raise ServerError(
         f"Prefect's server did not start; the end of {home() / 'server.log'}:\n{log_tail('server')}\n"

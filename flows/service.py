@@ -6,14 +6,13 @@ from typing import Annotated, Any
 
 import yaml
 from prefect import flow, get_run_logger
-from prefect.states import State
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.client.schemas.objects import State
 from pydantic import Field
 
 from discover.campaign import CalculationSettings, CampaignSpec, Dispatch, Plugin, file_plugins
 from discover.errors import CampaignError
 from discover.folder import CampaignFolder
-from flows.campaign import MAX_FOLLOWED, steer_here
+from flows.campaign import THREADS, steer_here
 from flows.server import home
 
 DEPLOYMENT = "discover"
@@ -54,7 +53,7 @@ class RemoteCampaignSpec(CampaignSpec):
 @flow(
     name="launch-campaign",
     flow_run_name="{campaign.name}",
-    task_runner=ThreadPoolTaskRunner(max_workers=MAX_FOLLOWED),
+    task_runner=THREADS,
     persist_result=False,
 )
 def launch(campaign: RemoteCampaignSpec) -> State[Any]:

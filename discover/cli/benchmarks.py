@@ -20,6 +20,7 @@ def loop(
     calculations: Annotated[int, typer.Option(min=2, help="Jobs to run.")] = 400,
     mean_minutes: Annotated[float, typer.Option(help="Mean run time of a job.")] = 30.0,
     sigma: Annotated[float, typer.Option(help="Spread of the log-normal run times.")] = 1.2,
+    *,
     seed: int = 0,
     as_json: Json = False,
 ) -> None:

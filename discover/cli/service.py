@@ -44,14 +44,14 @@ def up(
         serve()
         return
     daemon = read_daemon("service")
-    if daemon is None or not daemon.is_alive() or daemon.url != url:
+    if daemon is None or not daemon.process.is_alive or daemon.url != url:
         stop_daemon("service")
         daemon = start_daemon(
             "service", [sys.executable, "-m", "flows.service"], url, {"PREFECT_API_URL": url}
         )
     deployment = None
     deadline = time.monotonic() + 60.0
-    while deployment is None and daemon.is_alive() and time.monotonic() < deadline:
+    while deployment is None and daemon.process.is_alive and time.monotonic() < deadline:
         time.sleep(0.5)
         deployment = _deployment_id(url)
     if deployment is None:

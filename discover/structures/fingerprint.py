@@ -34,7 +34,10 @@ def spacegroup(crystal: Crystal, symprec: float = SYMPREC_ANGSTROM) -> int:
     import spglib
 
     cell = (crystal.cell_angstrom, crystal.scaled_positions, crystal.numbers)
-    dataset = spglib.get_symmetry_dataset(cell, symprec=symprec)
+    try:
+        dataset = spglib.get_symmetry_dataset(cell, symprec=symprec)
+    except spglib.SpglibError:  # raised instead of None, once anything in this process chose so
+        dataset = None
     if dataset is None:
         raise StructureError(
             f"{reduced_formula(crystal)}: no space group found within {symprec} Å; "
