@@ -131,8 +131,9 @@ def job_id(
             "engine": engine,
             "engine_settings": engine_settings.model_dump(mode="json"),
             "numbers": crystal.numbers,
-            "cell": [[round(x, 6) for x in row] for row in crystal.cell_angstrom],
-            "positions": [[round(x, 6) for x in row] for row in crystal.scaled_positions],
+            # adding zero turns -0.0, which a tiny negative number rounds to, into 0.0
+            "cell": [[round(x, 6) + 0.0 for x in row] for row in crystal.cell_angstrom],
+            "positions": [[round(x, 6) + 0.0 for x in row] for row in crystal.scaled_positions],
         }
     )
 

@@ -20,7 +20,7 @@ _ANGSTROM = constants.angstrom
 
 
 def poisson_factor(poisson_ratio: float) -> float:
-    """The f(σ) that stands for the unknown shear modulus; 0.8595 for σ = 1/4, a Cauchy solid.
+    """The f(σ) that stands for the unknown shear modulus; 0.860 for σ = 1/4, a Cauchy solid.
 
     `f(σ) = {3 [2 (2/3 (1+σ)/(1-2σ))^(3/2) + (1/3 (1+σ)/(1-σ))^(3/2)]^(-1)}^(1/3)`
     (Toher et al. 2014, equation for f(σ) below that of θ_D).

@@ -26,8 +26,8 @@ class CalculationWarning(UserWarning):
 
 CUTOFF_EV = {
     700: "N O F",
-    600: "C K",
-    500: "B Mg Ca Ti V Cr Mn Fe Co Ni Cu Zn Zr Nb Mo Ag Cd In Sn Sb Hf Ta W",
+    600: "C",
+    500: "B Mg K Ca Ti V Cr Mn Fe Co Ni Cu Zn Zr Nb Mo Ag Cd In Sn Sb Hf Ta W",
 }
 """Plane-wave cutoffs in eV by element; 400 for all others.
 
@@ -57,11 +57,11 @@ class GPAWEngine:
         self,
         *,
         cutoff_ev: Annotated[float, Field(ge=200, le=2000)] | None = None,
-        k_density: Annotated[float, Field(gt=0, le=10)] = 2.0,
+        k_density: Annotated[float, Field(gt=0, le=10)] = 1.5,
         xc: str = "PBE",
         smearing_ev: Annotated[float, Field(gt=0, le=1)] = 0.05,
         energy_tolerance_ev: Annotated[float, Field(gt=0, le=1e-2)] = 1e-5,
-        max_iterations: Annotated[int, Field(ge=10)] = 100,
+        max_iterations: Annotated[int, Field(ge=10)] = 60,
     ) -> None:
         self._cutoff_ev = cutoff_ev
         self._k_density = k_density
