@@ -73,6 +73,7 @@ def search_figure(rows: Sequence[ResultRow], target: Property, goal: Goal) -> Fi
     _scale(axes, axes.yaxis, target)
     axes.set_xlabel("results, in the order they were picked")
     axes.set_ylabel(_axis_label(target))
+    _shrink_crowded(axes)
     legend_above(axes, columns=5)
     return figure
 
@@ -109,6 +110,7 @@ def parity_figure(rows: Sequence[ResultRow], target: Property) -> Figure:
     axes.set_aspect("equal")
     axes.set_xlabel(f"computed ({_scale_unit(target)})")
     axes.set_ylabel(f"predicted before computing ({_scale_unit(target)})")
+    _shrink_crowded(axes)
     legend_above(axes, columns=2)
     return figure
 
@@ -210,7 +212,7 @@ def _points(axes: Axes, at: Points, rows: Sequence[ResultRow], *, role: str, lab
     markers = axes.scatter(
         x,
         y,
-        s=np.clip(3500 / len(rows), 12, 34),
+        s=34,
         color=PALETTE[role],
         edgecolor=PALETTE["surface"],
         linewidth=0.7,
@@ -218,6 +220,16 @@ def _points(axes: Axes, at: Points, rows: Sequence[ResultRow], *, role: str, lab
         label=label,
     )
     markers.set_urls([TIP + _tip(row) for row in rows])
+
+
+def _shrink_crowded(axes: Axes) -> None:
+    """Smaller markers, all alike, where there are many."""
+    from matplotlib.collections import PathCollection
+
+    points = [markers for markers in axes.collections if isinstance(markers, PathCollection)]
+    number = sum(len(np.asarray(markers.get_offsets())) for markers in points)
+    for markers in points:
+        markers.set_sizes([min(34.0, max(12.0, 3500 / number))])
 
 
 def _worst(rows: Sequence[ResultRow], target: Property) -> list[ResultRow]:

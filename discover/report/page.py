@@ -22,7 +22,7 @@ from discover.properties import Property
 from discover.records import CalculationState
 from discover.report import notation
 from discover.report.canvas import PALETTE, inline_svg, png
-from discover.report.figures import inside_interval
+from discover.report.figures import inside_interval, interval
 from discover.report.findings import MIN_FORECASTS, Findings, few_results
 from discover.report.structures import crystal_svg, element_colours
 from discover.results import ResultRow
@@ -134,14 +134,8 @@ def _progress(findings: Findings) -> str:
 
 def _markdown_row(row: ResultRow) -> str:
     expected = "–"
-    if (
-        row.predicted is not None
-        and row.predicted_low is not None
-        and row.predicted_high is not None
-    ):
-        low, middle, high = map(
-            notation.number_text, (row.predicted_low, row.predicted, row.predicted_high)
-        )
+    if row.predicted is not None:
+        low, middle, high = (notation.number_text(value) for value in interval(row))
         expected = f"{middle} ({low} – {high})"
     cells = (
         str(row.rank),
