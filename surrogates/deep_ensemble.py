@@ -60,7 +60,7 @@ class DeepEnsemble:
         )
         weights = self._bootstrap(data, generator)
         target = ((y - model.shift) / model.scale).squeeze(-1).float()
-        points = model.scaled(x)
+        points = model.scaling.transform(x).float()
         residual = target - model.prior_scale * model.prior(points)
         optimizer = torch.optim.AdamW(
             model.network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY
@@ -77,7 +77,7 @@ class DeepEnsemble:
         model.requires_grad_(requires_grad=False)
         errors = (model.network(points) - residual).double()
         model.relative_noise.fill_(_out_of_bag_noise(errors, weights == 0))
-        model.eval()
+        model.double().eval()
         return model
 
     def _bootstrap(self, data: TrainingData, generator: torch.Generator) -> Tensor:
@@ -88,8 +88,8 @@ class DeepEnsemble:
         _, group_of = groups.unique(return_inverse=True)
         n_groups = int(group_of.max()) + 1
         drawn = torch.randint(n_groups, (self._members, n_groups), generator=generator)
-        counts = torch.zeros(self._members, n_groups).scatter_add(
-            1, drawn, torch.ones(self._members, n_groups)
+        counts = torch.zeros(self._members, n_groups, dtype=torch.float32).scatter_add(
+            1, drawn, torch.ones(self._members, n_groups, dtype=torch.float32)
         )
         return counts[:, group_of]
 

@@ -24,6 +24,7 @@ class GaussianProcess:
 
         Raises SurrogateError where `data` cannot support a fit or the optimizer finds none.
         """
+        import torch
         from botorch.exceptions import ModelFittingError
         from botorch.fit import fit_gpytorch_mll
         from botorch.utils.sampling import manual_seed
@@ -36,7 +37,8 @@ class GaussianProcess:
         model = SharedScaleGP(data.x.double(), data.y.double())
         likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
         try:
-            with manual_seed(seed), max_cholesky_size(len(data.x)):  # it retries from the prior
+            # seeded, since a failed attempt is repeated from a draw of the prior
+            with manual_seed(seed), max_cholesky_size(len(data.x)), torch.enable_grad():
                 fit_gpytorch_mll(likelihood)
         except ModelFittingError as error:
             raise SurrogateError(f"the Gaussian process could not be fitted: {error}") from error

@@ -27,9 +27,9 @@ class StackedMLP(nn.Module):
         for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
             # He et al. (2015) behind an activation, unit variance at the input
             spread = math.sqrt((2.0 if layer else 1.0) / fan_in)
-            normal = torch.randn(members, fan_in, fan_out, generator=generator)
+            normal = torch.randn(members, fan_in, fan_out, generator=generator, dtype=torch.float32)
             self.weights.append(nn.Parameter(spread * normal))
-            normal = torch.randn(members, 1, fan_out, generator=generator)
+            normal = torch.randn(members, 1, fan_out, generator=generator, dtype=torch.float32)
             self.biases.append(nn.Parameter(0.1 * normal))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -43,10 +43,11 @@ class StackedMLP(nn.Module):
 
 
 class NetworkEnsemble(GaussianModel):
-    """Networks with a random prior each, standardized in and out; float64 outside, float32 inside.
+    """Networks with a random prior each, standardized in and out.
 
     A member is a trained network plus `prior_scale` times a frozen random one, so that members keep
-    differing where there are no data (randomized prior functions: Osband et al., NeurIPS 2018).
+    differing where there are no data (randomized prior functions: Osband et al., NeurIPS 2018). The
+    networks are made in float32, which is enough to train them; `double()` makes the model ready for use.
     """
 
     def __init__(
@@ -74,16 +75,11 @@ class NetworkEnsemble(GaussianModel):
         self.register_buffer("scale", y.std())
         self.register_buffer("relative_noise", torch.zeros((), dtype=torch.float64))
 
-    def scaled(self, x: Tensor) -> Tensor:
-        """What the networks see of `x`."""
-        scaled: Tensor = self.scaling.transform(x)
-        return scaled.float()
-
     def members(self, x: Tensor) -> Tensor:
         """Predictions of all members (b x members x q) at x (b x q x d), on the target's scale."""
-        points = self.scaled(x).flatten(0, -2)
+        points = self.scaling.transform(x).flatten(0, -2)
         values = self.network(points) + self.prior_scale * self.prior(points)
-        values = values.double().unflatten(-1, x.shape[:-1]).movedim(0, -2)
+        values = values.unflatten(-1, x.shape[:-1]).movedim(0, -2)
         return cast("Tensor", self.shift + self.scale * values)
 
     def moments(self, x: Tensor, *, observation_noise: bool = False) -> tuple[Tensor, Tensor]:
@@ -118,6 +114,6 @@ class NetworkEnsemble(GaussianModel):
         columns = tensors["network.weights.0"].shape[1]
         blank = torch.zeros(2, columns, dtype=torch.float64)
         model = cls(blank, blank[:, :1], **settings, generator=torch.Generator())
-        model.load_state_dict(tensors)
+        model.double().load_state_dict(tensors)
         model.eval()
         return model

@@ -1,0 +1,53 @@
+import pytest
+import torch
+
+from discover.errors import PluginError
+from discover.plugins import create
+from surrogates import TrainingData
+from surrogates.conformance import SurrogateConformance, example_data
+from surrogates.deep_ensemble import DeepEnsemble
+
+
+class TestDeepEnsemble(SurrogateConformance):
+    @pytest.fixture(scope="class")
+    def surrogate(self):
+        return DeepEnsemble()
+
+
+def test_members_are_trained_independently():
+    """The sum of their losses has no cross terms, so what one does never depends on the others."""
+    data = example_data(12)
+    model = DeepEnsemble(members=4, steps=5).fit(data, seed=0)
+    x = data.x[:3]
+    values = model.members(x)
+    assert values.shape == (4, 3)
+    torch.testing.assert_close(model.posterior(x).mean.squeeze(-1), values.mean(dim=0))
+    assert float(values.std(dim=0).min()) > 0
+
+
+def test_noise_is_found():
+    """Targets that scatter by 0.5 around a line: the out-of-bag estimate is near that."""
+    generator = torch.Generator().manual_seed(3)
+    x = torch.rand(300, 2, generator=generator, dtype=torch.float64)
+    y = x[:, :1] + 0.5 * torch.randn(300, 1, generator=generator, dtype=torch.float64)
+    model = DeepEnsemble().fit(TrainingData(x, y), seed=0)
+    with torch.no_grad():
+        spread = model.posterior(x, observation_noise=True).variance.mean().sqrt()
+    assert 0.35 < float(spread) < 0.75
+
+
+def test_groups_are_drawn_whole():
+    """A bootstrap sees all rows of a group equally often."""
+    groups = torch.tensor([0, 0, 1, 1, 1, 2])
+    data = TrainingData(example_data(6).x, example_data(6).y, groups)
+    counts = DeepEnsemble(members=50)._bootstrap(data, torch.Generator().manual_seed(0))
+    assert torch.equal(counts[:, 0], counts[:, 1])
+    assert torch.equal(counts[:, 2], counts[:, 4])
+    per_group = counts[:, [0, 2, 5]]
+    assert torch.equal(per_group.sum(dim=1), torch.full((50,), 3.0))
+    assert not torch.equal(counts[:, 0], counts[:, 2])
+
+
+def test_options_are_checked():
+    with pytest.raises(PluginError, match="members: input should be greater than or equal to 4"):
+        create("surrogates", "deep-ensemble", {"members": 1})
