@@ -172,10 +172,10 @@ class CampaignRunner:
         """Sleep until a job ends, a stop is asked for, or it is time to look at the budget again."""
         look_again = time.monotonic() + LOOK_AGAIN_SECONDS
         while time.monotonic() < look_again:
-            time.sleep(POLL_SECONDS)
             ended, active = self.jobs.poll()
             if ended or not active or self._lease.lost.is_set() or self.store.value("stop"):
                 break
+            time.sleep(POLL_SECONDS)
         self._pass_started = time.time()
 
     # --- hooks --------------------------------------------------------------------------------

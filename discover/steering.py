@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from discover.campaign import CampaignSpec
 
 
@@ -136,7 +138,7 @@ def steer(world: World, rules: Rules) -> Stop:
     """Run a campaign to its end; one turn of the outer loop is a pass."""
     while True:
         actions: list[Action] = []
-        while not isinstance(action := decide(world.situation(), rules), Wait | Stop):
+        while not isinstance(action := decide(world.situation(), rules, actions), Wait | Stop):
             world.perform(action)
             actions.append(action)
         world.record((*actions, action))
@@ -145,27 +147,35 @@ def steer(world: World, rules: Rules) -> Stop:
         world.wait()
 
 
-def decide(now: Situation, rules: Rules) -> Action:
-    """The next thing to do.
+def decide(now: Situation, rules: Rules, done: Sequence[Action] = ()) -> Action:
+    """The next thing to do, given what was done in this pass already.
 
-    A free slot is served before anything else that can wait: the pool is filled up while jobs run.
+    A pass trains at most once, and then serves every slot that was free before it takes in more: results
+    that come while a model is fitted open the next pass. Filling the pool up waits for nobody, it is
+    done while jobs run.
+
     One candidate is picked at a time, and (once a model picks) only from a full pool, so that what a
-    pick chooses from depends on the number of picks before it and not on the speed of the machine:
-    a campaign that was killed and resumed picks what it would have picked.
+    pick chooses from depends on the number of picks before it and not on the speed of the machine: a
+    campaign that was killed and resumed picks what it would have picked.
     """
-    if now.ended:
+    trained = any(isinstance(action, Train) for action in done)
+    if now.ended and not trained:
         return Collect(now.ended)
+    train = now.picked >= rules.initial and _training_due(now, rules) and not trained
+    occupied = now.active + len(now.ended)
     if reason := stop_reason(now, rules):
-        return Stop(reason) if not now.active else Wait()
-    explore = now.picked < rules.initial or not (now.has_model or _training_due(now, rules))
-    slot_free = now.active < rules.jobs and now.picked < rules.calculations
+        if occupied:
+            return Wait()
+        return Train() if train and not now.stop_requested else Stop(reason)
+    slot_free = occupied < rules.jobs
+    if now.ended and not slot_free:
+        return Wait()
+    explore = now.picked < rules.initial or not (now.has_model or train)
     pool_needed = 1 if slot_free and explore else rules.pool_size
-    if now.ready < pool_needed and not now.exhausted and now.picked < rules.calculations:
+    if now.ready < pool_needed and not now.exhausted:
         return Propose(rules.pool_batch)
-    if now.picked >= rules.initial and _training_due(now, rules):
-        return Train()
     if slot_free and now.ready:
-        return Pick(explore=explore)
+        return Train() if train else Pick(explore=explore)
     return Wait()
 
 

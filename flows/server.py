@@ -133,13 +133,10 @@ def stop_daemon(name: str, patience_seconds: float = 15.0) -> bool:
     (home() / f"{name}.json").unlink(missing_ok=True)
     if daemon is None or not daemon.process.is_alive:
         return False
-    for sent in (signal.SIGTERM, signal.SIGKILL):
-        daemon.process.send_to_group(sent)
-        deadline = time.monotonic() + patience_seconds
-        while daemon.process.is_alive and time.monotonic() < deadline:
-            time.sleep(0.1)
-        if not daemon.process.is_alive:
-            break
+    daemon.process.send_to_group(signal.SIGTERM)
+    if not _ends(daemon.process, patience_seconds):
+        daemon.process.send_to_group(signal.SIGKILL)
+        _ends(daemon.process, patience_seconds)
     return True
 
 
@@ -179,6 +176,16 @@ def _start_server() -> str:
         f"Prefect's server did not start; the end of {home() / 'server.log'}:\n{log_tail('server')}\n"
         "run with --no-dashboard to do without"
     )
+
+
+def _ends(process: Process, seconds: float) -> bool:
+    """Whether a process is gone within this time."""
+    deadline = time.monotonic() + seconds
+    while process.is_alive:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def _api_url(port: int) -> str:

@@ -40,44 +40,34 @@ def duration(seconds: float) -> str:
 
 
 def print_ranking(rows: Sequence[ResultRow], target: Property) -> None:
-    """The ranking as a table."""
+    """The ranking as a table that fits a terminal of 100 columns; `--json` has everything."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{target.label} in {target.unit}", title_justify="left")
-    for heading, side in (
-        ("#", "right"),
-        ("formula", "left"),
-        ("space group", "right"),
-        ("prototype", "left"),
-        (f"value ({target.unit})", "right"),
-        ("predicted (90 % interval)", "right"),
-        ("fidelity", "left"),
-        ("picked by", "left"),
-        ("seconds", "right"),
-        ("job", "left"),
-    ):
-        table.add_column(heading, justify=side, no_wrap=heading != "prototype")  # type: ignore[arg-type]
+    table = Table(
+        title=f"{target.label} in {target.unit} ({', '.join(sorted({r.fidelity for r in rows}))})",
+        title_justify="left",
+    )
+    for heading in ("#", "formula", "structure", "value", "predicted (90 %)", "picked by", "job"):
+        right = heading in {"#", "value", "predicted (90 %)"}
+        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
     for row in rows:
         expected = (
             "–"
             if row.predicted is None
-            else f"{row.predicted:.3g} ({row.predicted_low:.2g} – {row.predicted_high:.2g})"
+            else f"{row.predicted:.3g} ({row.predicted_low:.2g} … {row.predicted_high:.2g})"
         )
         table.add_row(
             str(row.rank or "–"),
             row.formula,
-            str(row.spacegroup),
             row.prototype,
-            f"{row.value:.3g}" + (" [quarantined]" if row.quarantined else ""),
+            f"{row.value:.3g}" + (" (quarantined)" if row.quarantined else ""),
             expected,
-            row.fidelity,
             row.picked_by,
-            "–" if row.seconds is None else f"{row.seconds:.0f}",
             row.calculation,
         )
     console = Console()
-    console.print(table, width=None if console.is_terminal else 160)
+    (console if console.is_terminal else Console(width=120)).print(table)
 
 
 def print_status(status: Status) -> None:

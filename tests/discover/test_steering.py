@@ -98,7 +98,7 @@ class SimulatedWorld:
 
     def wait(self) -> None:
         self.waits += 1
-        assert self.running, "waited for nothing"
+        assert self.running or self.ended, "waited for nothing"
         for number in list(self.running):
             self.running[number] -= 1
             if self.running[number] <= 0:
@@ -161,6 +161,22 @@ def test_retrains_only_when_there_is_enough_new() -> None:
     world = SimulatedWorld()
     steer(world, replace(RULES, jobs=1, retrain_every=4))
     assert sum(isinstance(action, Train) for action in world.log) == 3  # after 3, 7 and 11 results
+
+
+def test_a_pass_trains_once_and_serves_all_slots_that_were_free() -> None:
+    now = Situation(active=0, picked=4, ready=9, observed=4, trained_on=3, has_model=True)
+    assert decide(now, RULES) == Train()
+    trained = replace(now, trained_on=4)
+    assert decide(trained, RULES, [Train()]) == Pick(explore=False)
+    one_ended = replace(trained, active=1, picked=6, ended=("x",))
+    assert decide(one_ended, RULES, [Train(), Pick(explore=False)]) == Wait()
+    assert decide(one_ended, RULES) == Collect(("x",))
+
+
+def test_all_results_are_learned_from_in_the_end() -> None:
+    world = SimulatedWorld(durations=(3, 1))
+    steer(world, RULES)
+    assert world.trained_on == world.observed == 12
 
 
 def test_no_barrier_a_long_job_does_not_hold_the_others() -> None:
