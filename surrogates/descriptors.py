@@ -137,6 +137,8 @@ class StructureDescriptor:
         atoms, volume = len(numbers), crystal.volume_angstrom3
         bonds = _bonds(crystal, self.SHELL)
         lengths = np.array([length for _, _, length in bonds])
+        if lengths.min() < 1e-3:
+            raise StructureError(f"candidate {candidate.id}: two atoms are on one site")
         ratios = lengths / [radii[i] + radii[j] for i, j, _ in bonds]
         coordination = np.bincount([i for i, _, _ in bonds], minlength=atoms)
         order, inversion = point_group(candidate.spacegroup)
@@ -221,7 +223,8 @@ def _bonds(crystal: Crystal, shell: float) -> list[tuple[int, int, float]]:
         shifts = np.array(list(np.ndindex(*(2 * reach + 1)))) - reach
         separations = positions[None, :, None] + shifts - positions[:, None, None]
         found: Array = np.linalg.norm(separations @ cell, axis=-1)
-        found[found < 1e-6] = np.inf  # the atom itself
+        itself = np.eye(len(positions), dtype=bool)[..., None] & (shifts == 0).all(axis=1)
+        found[itself] = np.inf
         return found
 
     # Distances to the next cells bound every atom's shortest one; what lies farther is then needed
@@ -243,7 +246,5 @@ def _primitive_atoms(crystal: Crystal, name: str) -> int:
         (crystal.cell_angstrom, crystal.scaled_positions, crystal.numbers), symprec=1e-2
     )
     if primitive is None:
-        raise StructureError(
-            f"candidate {name}: spglib finds no primitive cell; are two atoms on one site?"
-        )
+        raise StructureError(f"candidate {name}: spglib finds no primitive cell")
     return len(primitive[2])

@@ -1,0 +1,44 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from discover.errors import SurrogateError
+from surrogates import TrainingData
+from surrogates.conformance import example_data
+from surrogates.scaling import require_fittable, standard_score, unit_box, varies
+
+
+@given(
+    st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.lists(st.floats(0, 1), min_size=3, max_size=9)
+)
+def test_scaled_columns_are_comparable(offset, scale, values):
+    column = torch.tensor([0.0, *values, 1.0]).double()
+    x = (offset + scale * column).unsqueeze(-1)
+    box = unit_box(x).transform(x)
+    score = standard_score(x).transform(x)
+    assert float(box.min()) == pytest.approx(0, abs=1e-6)
+    assert float(box.max()) == pytest.approx(1, abs=1e-6)
+    assert float(score.mean()) == pytest.approx(0, abs=1e-6)
+    assert float(score.std()) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_constant_column_becomes_zero_for_every_input():
+    x = torch.tensor([[0.0, 0.1 + 0.2], [1.0, 0.3]]).double()  # equal but for rounding
+    assert varies(x).tolist() == [True, False]
+    for scaling in (unit_box(x), standard_score(x)):
+        assert scaling.transform(torch.tensor([[0.5, 99.0]]).double())[0, 1] == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (TrainingData(example_data(2).x, example_data(2).y), "2 rows are too few"),
+        (TrainingData(example_data(5).x, torch.full((5, 1), 2.5)), "constant .2.5. in all 5"),
+        (TrainingData(torch.ones(5, 2), example_data(5).y), "every descriptor is constant"),
+        (TrainingData(example_data(5).x, torch.rand(5, 2)), "one target is supported, got 2"),
+    ],
+)
+def test_refusals_say_why(data, message):
+    with pytest.raises(SurrogateError, match=message):
+        require_fittable(data)
