@@ -179,9 +179,10 @@ def describe(problem: Mapping[str, Any], allowed: tuple[str, ...]) -> tuple[str,
 def suggestion(name: str, known: typing.Iterable[str]) -> str:
     """`; did you mean 'x'?` for a close misspelling, and the list of what is allowed."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    lowered = {known_name.lower(): known_name for known_name in names}
+    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
     listed = f" (allowed: {', '.join(names)})" if names else " (nothing is allowed here)"
-    return (f"; did you mean {close[0]!r}?" if close else "") + listed
+    return (f"; did you mean {lowered[close[0]]!r}?" if close else "") + listed
 
 
 def _load_file(kind: str, name: str, base: Path) -> Any:

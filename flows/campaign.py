@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from discover.runner import CampaignRunner, run_campaign
 from discover.steering import Action, Stop
 
 Result = TypeVar("Result")
+LOG = logging.getLogger("discover.campaign")
 LOOK_SECONDS = 0.5
 THREADS: Any = ThreadPoolTaskRunner(max_workers=512)
 """Runs the tasks that follow calculations: one sleeping thread each."""
@@ -134,11 +136,21 @@ def calculate(runner: PrefectRunner, calculation_id: str) -> State[Any]:
 )
 def campaign(name: str, directory: str) -> State[Any]:  # noqa: ARG001 - the name is the run's title
     """Run the campaign in a folder to its end."""
-    return steer_here(Path(directory), get_run_logger().info)
+    return steer_here(Path(directory))
 
 
-def steer_here(directory: Path, told: Callable[[str], None]) -> State[Any]:
-    """Steer a campaign inside the present flow run; the final state carries the reason of the stop."""
+def steer_here(directory: Path) -> State[Any]:
+    """Steer a campaign inside the present flow run; the final state carries the reason of the stop.
+
+    What it tells goes to the run's log and to `LOG`, which a terminal may listen to.
+    """
+    run_log = get_run_logger()
+    logging.getLogger("prefect.task_runs").setLevel(logging.WARNING)  # the tasks are on the timeline
+
+    def told(line: str) -> None:
+        run_log.info(line)
+        LOG.info(line)
+
     stop = run_campaign(CampaignFolder.at(directory), told, PrefectRunner)
     failed = stop.reason.startswith("failure budget")
     return Failed(message=stop.reason) if failed else Completed(message=stop.reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import yaml
-from prefect import flow, get_run_logger
+from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import Field
 
@@ -77,7 +77,7 @@ def launch(campaign: RemoteCampaignSpec) -> State[Any]:
         yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
         encoding="utf-8",
     )
-    return steer_here(folder.root, get_run_logger().info)
+    return steer_here(folder.root)
 
 
 def serve() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -56,17 +57,31 @@ def _run_in_prefect(folder: CampaignFolder, spec: CampaignSpec, told: Teller) ->
     url = ensure_server()
     told(f"dashboard: {dashboard_url(url)}")
     try:
-        from flows.campaign import campaign
+        from flows.campaign import LOG, campaign
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"the dashboard needs {error.name!r}: pip install 'discover-materials[dashboard]', "
             "or run with --no-dashboard"
         ) from error
+    LOG.setLevel(logging.INFO)
+    LOG.propagate = False
+    LOG.addHandler(_Listener(told))
     state = campaign.with_options(on_running=[_announce(told, url)])(
         spec.name, str(folder.root), return_state=True
     )
     if isinstance(state.data, BaseException) or state.is_crashed():
         state.result(raise_on_failure=True)
+
+
+class _Listener(logging.Handler):
+    """Hands what the flow tells to the terminal."""
+
+    def __init__(self, told: Teller) -> None:
+        super().__init__()
+        self._told = told
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._told(record.getMessage())
 
 
 def _announce(told: Teller, api_url: str) -> Callable[..., None]:
