@@ -262,6 +262,11 @@ class _SinglePoints:
             stress_ev_per_angstrom3=atoms.get_stress().tolist(),
             seconds=time.perf_counter() - started,
         )
+        if not np.isfinite(point.energy_ev):
+            raise CalculationError(
+                f"the energy at {atoms.get_volume():.2f} Å³ is not a finite number: this structure is "
+                "beyond what the engine can compute"
+            )
         self._kept.append(vars(point))
         self._points[index] = point
         _log.info(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,22 +71,28 @@ def fit_birch_murnaghan(
     energies = np.asarray(energies_ev, dtype=float)
     x = volumes ** (-2 / 3)
     cubic = np.polynomial.Polynomial.fit(x, energies, deg=3)
-    slope, curvature, third = cubic.deriv(1), cubic.deriv(2), cubic.deriv(3)
-    roots = np.asarray(slope.roots(), dtype=complex)
-    minima = [
-        float(root.real)
-        for root in roots
-        if abs(root.imag) < 1e-9 * abs(root) and root.real > 0 and curvature(root.real) > 0
-    ]
-    if not minima:
+    x0 = _minimum(cubic)
+    if x0 is None:
         return None
-    x0 = minima[0]  # a cubic has one minimum at most
+    curvature, third = float(cubic.deriv(2)(x0)), float(cubic.deriv(3)(x0))
     volume = float(x0**-1.5)
     curve = BirchMurnaghan(
         volume_angstrom3=volume,
         energy_ev=float(cubic(x0)),
-        bulk_modulus_gpa=float(4 / 9 * x0**2 * curvature(x0) / volume * GPA_PER_EV_ANGSTROM3),
-        bulk_modulus_derivative=float(4 + 2 / 3 * x0 * third(x0) / curvature(x0)),
+        bulk_modulus_gpa=4 / 9 * x0**2 * curvature / volume * GPA_PER_EV_ANGSTROM3,
+        bulk_modulus_derivative=4 + 2 / 3 * x0 * third / curvature,
     )
     deviations = energies - cubic(x)
     return Fit(curve, float(np.sqrt(np.sum(deviations**2) / (len(volumes) - PARAMETERS))))
+
+
+def _minimum(cubic: np.polynomial.Polynomial) -> float | None:
+    """Where a cubic is least, found without loss of digits when it is nearly a parabola (B' = 4)."""
+    c, b, a = (float(k) for k in cubic.deriv().coef)  # slope = a u² + b u + c, u scaled
+    discriminant = b**2 - 4 * a * c
+    if discriminant < 0 or b + math.sqrt(discriminant) <= 0:
+        return None
+    u = -2 * c / (b + math.sqrt(discriminant))
+    offset, scale = (float(k) for k in cubic.mapparms())
+    x = (u - offset) / scale
+    return x if x > 0 else None

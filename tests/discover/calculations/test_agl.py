@@ -141,6 +141,11 @@ def test_a_negative_gruneisen_parameter_fails(tmp_path):
         run(CurveEngine(bulk_modulus_derivative=-1.0), tmp_path)
 
 
+def test_an_energy_that_is_no_number_fails(tmp_path):
+    with pytest.raises(CalculationError, match="not a finite number"):
+        run(CurveEngine(energy_ev=float("nan")), tmp_path)
+
+
 def test_a_value_out_of_its_plausible_range_is_quarantined(tmp_path):
     outcome = run(CurveEngine(bulk_modulus_gpa=2000.0), tmp_path)
     assert "outside the plausible" in quarantined(outcome)["bulk_modulus"]

@@ -25,8 +25,8 @@ from discover.structures.crystal import Crystal
 COPPER = Crystal.from_atoms(bulk("Cu", "fcc", a=3.6, cubic=True))
 
 ENGINES = """
-import os, time
-from discover.calculations.engines import EMTEngine
+import os, time, warnings
+from discover.calculations.engines import CalculationWarning, EMTEngine
 from discover.errors import CalculationError
 
 
@@ -53,6 +53,12 @@ class Counting(EMTEngine):
 
     def calculator(self, atoms, directory):
         return Wrapped(super().calculator(atoms, directory), directory, self.seconds)
+
+
+class Warning(EMTEngine):
+    def calculator(self, atoms, directory):
+        warnings.warn("mind the spin", CalculationWarning)
+        return super().calculator(atoms, directory)
 
 
 class Crashing(EMTEngine):
@@ -179,6 +185,19 @@ def test_a_killed_job_goes_on_where_it_was(tmp_path, engines):
     assert calls in {5, 6}  # only the single point under way at the kill may be done twice
     assert values(result) == values(undisturbed)
     assert events(directory) == ["start", "start", "end"]
+
+
+def test_two_processes_on_one_job_take_turns(tmp_path, engines):
+    directory = make_job(tmp_path / "job", f"{engines}:Counting", seconds=0.1)
+    arguments = [sys.executable, "-m", "discover.calculations", str(directory)]
+    both = [subprocess.Popen(arguments, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait(timeout=60) for process in both] == [0, 0]
+    assert events(directory) == ["start", "end"]
+    assert len((directory / "calls.txt").read_text().splitlines()) == 5
+
+
+def test_what_an_engine_warns_of_is_in_the_result(tmp_path, engines):
+    assert run_job(make_job(tmp_path / "job", f"{engines}:Warning")).warnings == ("mind the spin",)
 
 
 @pytest.mark.parametrize("file", ["points.jsonl", "frames.extxyz", "result.json"])

@@ -1,0 +1,102 @@
+"""The engines: what they know, what they say when something is missing, and that they agree."""
+
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from discover import plugins
+from discover.calculations.engines import (
+    CUTOFF_EV,
+    CalculationWarning,
+    EMTEngine,
+    GPAWEngine,
+    PotentialEngine,
+    cutoff_of,
+)
+from discover.errors import CalculationError, MissingDependencyError, PluginError
+
+
+def test_gpaw_knows_the_elements_it_has_data_sets_for():
+    pytest.importorskip("gpaw")
+    engine = GPAWEngine()
+    engine.check()
+    assert {"H", "O", "K", "Ga", "Pb"} <= engine.elements()
+    assert not {"U", "Po"} & engine.elements()
+    assert set(engine.versions()) == {"gpaw", "gpaw-data"}
+
+
+def test_gpaw_that_is_not_installed_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gpaw", None)  # Python's own way to make an import fail
+    with pytest.raises(MissingDependencyError, match=r"libxc-dev .*discover-materials\[gpaw\]"):
+        GPAWEngine().check()
+
+
+def test_gpaw_without_data_sets_for_the_functional_says_so():
+    pytest.importorskip("gpaw")
+    with pytest.raises(MissingDependencyError, match="no PAW data sets for SCAN"):
+        GPAWEngine(xc="SCAN").check()
+
+
+def test_gpaw_warns_of_open_shells(tmp_path):
+    pytest.importorskip("gpaw")
+    with pytest.warns(CalculationWarning, match="may be wrong for Ni"):
+        GPAWEngine().calculator(bulk("NiO", "rocksalt", a=4.18), tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CalculationWarning)
+        GPAWEngine().calculator(bulk("MgO", "rocksalt", a=4.25), tmp_path)
+
+
+def test_gpaw_that_does_not_converge_is_a_failure_with_advice(tmp_path):
+    pytest.importorskip("gpaw")
+    atoms = bulk("LiH", "rocksalt", a=4.0)
+    engine = GPAWEngine(
+        cutoff_ev=300.0, k_density=0.5, energy_tolerance_ev=1e-300, max_iterations=10
+    )
+    atoms.calc = engine.calculator(atoms, tmp_path)
+    with pytest.raises(CalculationError, match=r"30 iterations .*raise smearing_ev"):
+        atoms.get_potential_energy()
+    assert "Did not converge" in (tmp_path / "gpaw.txt").read_text()
+
+
+def test_every_element_has_one_cutoff():
+    listed = [symbol for symbols in CUTOFF_EV.values() for symbol in symbols.split()]
+    assert len(listed) == len(set(listed))
+    assert list(CUTOFF_EV) == sorted(CUTOFF_EV, reverse=True)
+    assert (cutoff_of("O"), cutoff_of("Mg"), cutoff_of("Cl")) == (700.0, 500.0, 400.0)
+
+
+def test_a_potential_in_place_of_dft_is_the_potential(tmp_path):
+    """The same EMT, as an engine and as a potential."""
+    energies = []
+    for engine in (EMTEngine(), PotentialEngine(potential="emt")):
+        engine.check()
+        atoms = bulk("Cu", "fcc", a=3.7)
+        assert "Cu" in engine.elements()
+        atoms.calc = engine.calculator(atoms, tmp_path)
+        energies.append(atoms.get_potential_energy())
+        assert np.isfinite(atoms.get_stress()).all()
+    assert energies[0] == pytest.approx(energies[1], abs=1e-9)
+    assert "potential" in PotentialEngine(potential="emt").versions()
+
+
+def test_an_unknown_potential_is_refused_before_it_computes():
+    with pytest.raises(PluginError, match="chgnett"):
+        PotentialEngine(potential="chgnett").check()
+
+
+@pytest.mark.parametrize("name", ["gpaw", "emt", "potential"])
+def test_engines_do_not_need_settings(name):
+    assert plugins.create("engines", name).name == name
+
+
+def test_importing_the_engines_is_cheap():
+    probe = (
+        "import sys, discover.calculations.engines, discover.calculations.agl; "
+        "print({'ase', 'gpaw', 'torch', 'pymatgen', 'spglib'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
