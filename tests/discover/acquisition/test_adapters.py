@@ -1,0 +1,183 @@
+from typing import Annotated
+
+import numpy as np
+import pytest
+import torch
+from botorch.acquisition import (
+    AcquisitionFunction,
+    LogExpectedImprovement,
+    PosteriorMean,
+    UpperConfidenceBound,
+    qLogExpectedImprovement,
+    qUpperConfidenceBound,
+)
+from botorch.utils.transforms import t_batch_mode_transform
+from pydantic import Field
+
+from discover.acquisition.adapters import load_acquisition
+from discover.acquisition.conformance import AcquisitionConformance
+from discover.acquisition.selection import select
+from discover.errors import PluginError
+from discover.plugins import BUILT_IN
+
+
+def optimistic(mean, std, context):
+    return mean + 2.0 * std
+
+
+class Spread(AcquisitionFunction):
+    """A user's own BoTorch class with an option."""
+
+    def __init__(self, model, power: float = 1.0):
+        super().__init__(model)
+        self.power = power
+
+    @t_batch_mode_transform(expected_q=1)
+    def forward(self, X):  # noqa: N803
+        return self.model.posterior(X).variance.squeeze(-1).squeeze(-1) ** self.power
+
+
+class NeedsMore(AcquisitionFunction):
+    def __init__(self, model, budget):
+        super().__init__(model)
+
+
+class TestBuiltIn(AcquisitionConformance):
+    @pytest.fixture(params=sorted(BUILT_IN["acquisitions"]))
+    def mine(self, request):
+        return load_acquisition(request.param)
+
+
+class TestPlainFunction(AcquisitionConformance):
+    @pytest.fixture
+    def mine(self):
+        return load_acquisition(optimistic)
+
+
+class TestBoTorchClasses(AcquisitionConformance):
+    @pytest.fixture(
+        params=[
+            (LogExpectedImprovement, {}),
+            (qLogExpectedImprovement, {}),
+            (qUpperConfidenceBound, {"beta": 2.0}),
+            (PosteriorMean, {}),
+            (Spread, {"power": 0.5}),
+        ],
+        ids=lambda param: param[0].__name__,
+    )
+    def mine(self, request):
+        return load_acquisition(*request.param)
+
+
+class TestAgainstBoTorch(AcquisitionConformance):
+    """A built-in function and BoTorch's class pick the same candidates, for every goal."""
+
+    @pytest.fixture
+    def mine(self):
+        return load_acquisition("logei")
+
+    @pytest.mark.parametrize("goal", ["max", "min", "extremes"])
+    @pytest.mark.parametrize("pending", [0, 2])
+    @pytest.mark.parametrize(
+        ("name", "theirs"),
+        [
+            ("logei", (LogExpectedImprovement, {})),
+            ("ucb", (UpperConfidenceBound, {"beta": 4.0})),  # BoTorch takes the root of beta
+            ("std", (Spread, {"power": 0.5})),
+            ("greedy", (PosteriorMean, {})),
+        ],
+    )
+    def test_same_picks(self, model, goal, pending, name, theirs):
+        running = self._pool(pending, seed=2) if pending else None
+        ours = self._select(model, load_acquisition(name), goal, running)
+        theirs = self._select(model, load_acquisition(*theirs), goal, running)
+        assert [pick.index for pick in ours] == [pick.index for pick in theirs]
+        np.testing.assert_allclose(
+            [(pick.mean, pick.std, pick.score) for pick in ours],
+            [(pick.mean, pick.std, pick.score) for pick in theirs],
+            rtol=1e-5,
+        )
+
+
+def test_a_function_from_a_file(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "def score(mean, std, context, *, weight: float = 1.0):\n    return mean + weight * std\n"
+    )
+    loaded = load_acquisition("mine.py:score", {"weight": 3}, tmp_path)
+    assert loaded.score(np.ones(2), np.ones(2), None, None, None).tolist() == [4.0, 4.0]
+
+
+def test_options_are_checked_like_those_of_every_plug_in():
+    with pytest.raises(PluginError, match=r"'ucb': bate: unknown key.*beta"):
+        load_acquisition("ucb", {"bate": 1})
+    with pytest.raises(PluginError, match=r"'ucb': beta: input should be greater"):
+        load_acquisition("ucb", {"beta": -1})
+    with pytest.raises(PluginError, match=r"power: unknown key|beta: unknown key"):
+        load_acquisition(Spread, {"beta": 1})
+
+    def required(mean, std, context, *, level: Annotated[int, Field(gt=0)]):
+        return level * mean
+
+    with pytest.raises(PluginError, match="level: is missing and has no default"):
+        load_acquisition(required)
+
+
+def test_what_fits_no_contract_is_refused():
+    with pytest.raises(PluginError, match=r"must take \(mean, std, context\)"):
+        load_acquisition(lambda mean: mean)
+    with pytest.raises(PluginError, match="needs budget: the loop supplies model, best_f"):
+        load_acquisition(NeedsMore)
+    with pytest.raises(PluginError, match="not a BoTorch AcquisitionFunction"):
+        load_acquisition(dict)
+    with pytest.raises(PluginError, match="no acquisition is called 'loegi'"):
+        load_acquisition("loegi")
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda m, s, c: 1.0, "must give 5 scores"),
+        (lambda m, s, c: m[:2], "must give 5 scores"),
+        (lambda m, s, c: np.where(m == m.max(), np.nan, m), "1 scores of nan"),
+        (lambda m, s, c: m / c.nothing, "fails: AttributeError"),
+    ],
+)
+def test_malformed_scores_are_refused(function, message):
+    from surrogates.conformance import example_data
+    from surrogates.gp import GaussianProcess
+
+    data = example_data(8)
+    model = GaussianProcess().fit(data, seed=0)
+    with pytest.raises(PluginError, match=message):
+        select(
+            model,
+            data.x[:5].numpy(),
+            list("abcde"),
+            load_acquisition(function),
+            goal="max",
+            observed=data.y[:, 0].numpy(),
+        )
+
+
+def test_native_pending_points_are_handed_over():
+    """A class that takes X_pending sees them, and not twice."""
+    seen = []
+
+    class Watching(Spread):
+        def __init__(self, model, X_pending=None):  # noqa: N803
+            super().__init__(model)
+            seen.append((None if X_pending is None else len(X_pending), type(model).__name__))
+
+    case = TestPlainFunction()
+    from surrogates import TrainingData
+    from surrogates.gp import GaussianProcess
+
+    x = case._pool(20, seed=1)
+    data = TrainingData(torch.from_numpy(x), torch.from_numpy(case._target(x))[:, None])
+    case._select(
+        GaussianProcess().fit(data, seed=0),
+        load_acquisition(Watching),
+        pending=case._pool(2, seed=2),
+        n=2,
+    )
+    assert seen == [(2, "SharedScaleGP"), (3, "SharedScaleGP")]
