@@ -1,0 +1,229 @@
+"""Seconds and peak memory to fit, score and pick from a large pool, against baselines in the same run.
+
+Every case runs in a fresh process: `python -m discover.benchmark.select CASE`, CASE being JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from discover import plugins
+from discover.errors import DiscoverError
+
+Array = npt.NDArray[np.float64]
+
+FOREST, BOTORCH = "random forest", "botorch"
+BASELINES = (FOREST, BOTORCH)
+"""scikit-learn's forest by mean + std of its trees; BoTorch's stock GP with LogEI, kriging believer."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One measurement: a model, and how many candidates, observations, descriptors and picks."""
+
+    model: str
+    candidates: int
+    observations: int
+    descriptors: int
+    picks: int
+    seed: int
+
+    def problem(self) -> tuple[Array, Array, Array]:
+        """Observed descriptors and targets, and the pool: a smooth target of eight descriptors."""
+        rng = np.random.default_rng(self.seed)
+        x = rng.random((self.observations, self.descriptors))
+        pool = rng.random((self.candidates, self.descriptors))
+        return x, target(x), pool
+
+
+def target(x: Array) -> Array:
+    """What is to be found large: a sine and a product, of the first eight descriptors at most."""
+    u = x[:, :8]
+    return np.asarray(np.sin(2 * u.sum(axis=1)) + 2 * u[:, 0] * u[:, -1])
+
+
+def run(
+    *,
+    sizes: Sequence[int] = (10_000, 100_000),
+    surrogates: Sequence[str] = ("gp", "deep-ensemble"),
+    baselines: Sequence[str] = (FOREST,),
+    observations: int = 800,
+    descriptors: int = 32,
+    picks: int = 10,
+    seed: int = 0,
+    told: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Measures every model on every pool size; `rows` of the answer hold one measurement each.
+
+    A row has the seconds to fit and to pick, the peak memory (MiB, the process's and what it is above
+    the data), the mean target of the picks, and for each baseline the ratio of the seconds.
+    """
+    rows = []
+    for candidates in sizes:
+        measured = {}
+        for model in (*baselines, *surrogates):
+            told(f"{model}: {candidates} candidates")
+            case = Case(model, candidates, observations, descriptors, picks, seed)
+            measured[model] = _in_a_fresh_process(case)
+        rows += [
+            row
+            | {
+                "seconds_over": {
+                    name: row["seconds"] / measured[name]["seconds"] for name in baselines
+                }
+            }
+            for row in measured.values()
+        ]
+    return {"observations": observations, "descriptors": descriptors, "picks": picks, "rows": rows}
+
+
+def measure(case: Case) -> dict[str, Any]:
+    """One measurement in this process, whose imports and data are made before the clock starts."""
+    import sklearn.ensemble  # noqa: F401
+    import torch
+
+    import surrogates.exact_gp
+    import surrogates.networks  # noqa: F401
+
+    torch.set_num_threads(1)
+    x, y, pool = case.problem()
+    before = peak_memory_mib()
+    work = {FOREST: _random_forest, BOTORCH: _botorch}.get(case.model, _surrogate)
+    fit_seconds, pick_seconds, picked = work(case, x, y, pool)
+    return {
+        "model": case.model,
+        "candidates": case.candidates,
+        "fit_seconds": fit_seconds,
+        "pick_seconds": pick_seconds,
+        "seconds": fit_seconds + pick_seconds,
+        "peak_mib": peak_memory_mib(),
+        "peak_above_data_mib": peak_memory_mib() - before,
+        "mean_of_picks": float(target(pool[picked]).mean()),
+    }
+
+
+def peak_memory_mib() -> float:
+    """Largest resident size of this process so far (Linux: VmHWM, which a parent does not inflate)."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
+
+
+def _surrogate(case: Case, x: Array, y: Array, pool: Array) -> tuple[float, float, list[int]]:
+    import torch
+
+    from discover.acquisition.adapters import load_acquisition
+    from discover.acquisition.selection import select
+    from surrogates import TrainingData
+
+    surrogate = plugins.create("surrogates", case.model)
+    started = time.perf_counter()
+    data = TrainingData(torch.from_numpy(x), torch.from_numpy(y).unsqueeze(-1))
+    model = surrogate.fit(data, case.seed)
+    fitted = time.perf_counter()
+    picks = select(
+        model,
+        pool,
+        [str(i) for i in range(len(pool))],
+        load_acquisition("logei"),
+        goal="max",
+        observed=y,
+        n=case.picks,
+        seed=case.seed,
+    )
+    return fitted - started, time.perf_counter() - fitted, [pick.index for pick in picks]
+
+
+def _random_forest(case: Case, x: Array, y: Array, pool: Array) -> tuple[float, float, list[int]]:
+    from sklearn.ensemble import RandomForestRegressor
+
+    started = time.perf_counter()
+    forest = RandomForestRegressor(100, random_state=case.seed).fit(x, y)
+    fitted = time.perf_counter()
+    trees = np.stack([tree.predict(pool) for tree in forest.estimators_])
+    scores = trees.mean(axis=0) + trees.std(axis=0)
+    picked = np.argsort(-scores, kind="stable")[: case.picks].tolist()
+    return fitted - started, time.perf_counter() - fitted, picked
+
+
+def _botorch(case: Case, x: Array, y: Array, pool: Array) -> tuple[float, float, list[int]]:
+    """As in BoTorch's tutorials; each pick is believed at its mean before the next one."""
+    import torch
+    from botorch.acquisition import LogExpectedImprovement
+    from botorch.fit import fit_gpytorch_mll
+    from botorch.models import SingleTaskGP
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+
+    torch.manual_seed(case.seed)
+    candidates = torch.from_numpy(pool)
+    started = time.perf_counter()
+    model = SingleTaskGP(torch.from_numpy(x), torch.from_numpy(y).unsqueeze(-1))
+    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+    fitted = time.perf_counter()
+    picked: list[int] = []
+    with torch.no_grad():
+        for _ in range(case.picks):
+            score = LogExpectedImprovement(model, best_f=float(y.max()))
+            scores = torch.cat([score(part) for part in candidates.unsqueeze(-2).split(512)])
+            scores[picked] = -torch.inf
+            picked.append(int(scores.argmax()))
+            chosen = candidates[picked[-1:]]
+            model = model.condition_on_observations(chosen, model.posterior(chosen).mean)
+    return fitted - started, time.perf_counter() - fitted, picked
+
+
+def _in_a_fresh_process(case: Case) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "discover.benchmark.select", json.dumps(asdict(case))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise DiscoverError(f"the measurement of {case.model!r} failed: {reason}")
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def show(result: dict[str, Any]) -> None:
+    """The measurements as a table on the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        title=f"Fit on {result['observations']} observations of {result['descriptors']} "
+        f"descriptors, pick {result['picks']}"
+    )
+    baselines = list(result["rows"][0]["seconds_over"])
+    table.add_column("model", no_wrap=True)
+    for column in ("candidates", "fit (s)", "pick (s)", "peak (MiB)", "above data", "picked"):
+        table.add_column(column, justify="right")
+    for name in baselines:
+        table.add_column(f"time / {name}", justify="right")
+    for row in result["rows"]:
+        table.add_row(
+            row["model"],
+            f"{row['candidates']:,}",
+            f"{row['fit_seconds']:.1f}",
+            f"{row['pick_seconds']:.1f}",
+            f"{row['peak_mib']:.0f}",
+            f"{row['peak_above_data_mib']:.0f}",
+            f"{row['mean_of_picks']:.2f}",
+            *(f"{row['seconds_over'][name]:.2f}" for name in baselines),
+        )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(measure(Case(**json.loads(sys.argv[1])))) + "\n")

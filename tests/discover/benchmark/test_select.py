@@ -1,0 +1,36 @@
+import json
+
+import numpy as np
+import pytest
+
+from discover.benchmark.select import BOTORCH, FOREST, Case, measure, run, show, target
+from discover.errors import DiscoverError
+
+
+def test_measurements_of_a_small_pool(capsys):
+    said = []
+    result = run(
+        sizes=(1500,), surrogates=("gp",), observations=40, descriptors=4, picks=3, told=said.append
+    )
+    assert said == ["random forest: 1500 candidates", "gp: 1500 candidates"]
+    forest, gp = json.loads(json.dumps(result))["rows"]
+    assert (forest["model"], gp["model"]) == (FOREST, "gp")
+    assert forest["seconds_over"] == {FOREST: 1.0}
+    assert gp["seconds_over"][FOREST] == pytest.approx(gp["seconds"] / forest["seconds"])
+    assert gp["seconds"] == pytest.approx(gp["fit_seconds"] + gp["pick_seconds"])
+    assert 0 <= gp["peak_above_data_mib"] < gp["peak_mib"]
+    show(result)
+    assert "1,500" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("model", ["gp", "deep-ensemble", FOREST, BOTORCH])
+def test_every_model_finds_better_than_random(model):
+    case = Case(model, candidates=1500, observations=60, descriptors=3, picks=5, seed=0)
+    _, _, pool = case.problem()
+    row = measure(case)
+    assert row["mean_of_picks"] > np.quantile(target(pool), 0.9)
+
+
+def test_a_failed_measurement_says_why():
+    with pytest.raises(DiscoverError, match=r"'no-such' failed: .*no surrogate is called"):
+        run(sizes=(20,), surrogates=("no-such",), baselines=(), observations=8)
