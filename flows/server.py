@@ -19,7 +19,7 @@ from discover.errors import DiscoverError
 from discover.processes import Process
 
 HOST = "127.0.0.1"
-DEFAULT_PORT = 4200
+PREFECT_PORT = 4200
 START_SECONDS = 90.0
 
 QUIET = {
@@ -53,6 +53,11 @@ def home() -> Path:
     return Path(os.environ.get("DISCOVER_HOME") or "~/.local/share/discover").expanduser()
 
 
+def default_port() -> int:
+    """Port of the dashboard: `DISCOVER_DASHBOARD_PORT`, or Prefect's own."""
+    return int(os.environ.get("DISCOVER_DASHBOARD_PORT") or PREFECT_PORT)
+
+
 def ensure_server() -> str:
     """API address of a server that answers, started where none does; sets `PREFECT_API_URL`.
 
@@ -76,7 +81,7 @@ def running_server() -> str | None:
     """API address of our own server or of one on the default port; None where none answers."""
     noted = read_daemon("server")
     urls = [noted.url] if noted and noted.process.is_alive else []
-    for url in (*urls, _api_url(DEFAULT_PORT)):
+    for url in (*urls, _api_url(default_port())):
         if answers(url):
             return url
     return None
@@ -150,7 +155,7 @@ def log_tail(name: str, lines: int = 5) -> str:
 
 
 def _start_server() -> str:
-    port = DEFAULT_PORT if _is_free(DEFAULT_PORT) else _free_port()
+    port = default_port() if _is_free(default_port()) else _free_port()
     url = _api_url(port)
     server = start_daemon(
         "server",

@@ -1,7 +1,6 @@
 """`discover up`: a deployment whose run form is the campaign schema, served from this process."""
 
-from __future__ import annotations
-
+# No postponed annotations here: Prefect builds the run form from the flow's signature as it is.
 from typing import Annotated, Any
 
 import yaml
@@ -45,6 +44,7 @@ class RemoteCampaignSpec(CampaignSpec):
     generator: InstalledPlugin = InstalledPlugin(name="prototypes")
     surrogate: InstalledPlugin = InstalledPlugin(name="gp")
     acquisition: InstalledPlugin = InstalledPlugin(name="logei")
+    potential: Annotated[str, Field(pattern=r"^[a-z0-9-]+(:[A-Za-z0-9_-]+)?$")] = "chgnet"
     descriptors: tuple[InstalledName, ...] = ("composition", "structure")
     calculation: InstalledCalculation = InstalledCalculation()
     dispatch: InstalledDispatch = InstalledDispatch()

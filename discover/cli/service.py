@@ -46,14 +46,17 @@ def up(
     daemon = read_daemon("service")
     if daemon is None or not daemon.process.is_alive or daemon.url != url:
         stop_daemon("service")
+        started = time.time()
         daemon = start_daemon(
             "service", [sys.executable, "-m", "flows.service"], url, {"PREFECT_API_URL": url}
         )
+    else:
+        started = 0.0  # it serves already
     deployment = None
     deadline = time.monotonic() + 60.0
     while deployment is None and daemon.process.is_alive and time.monotonic() < deadline:
         time.sleep(0.5)
-        deployment = _deployment_id(url)
+        deployment = _deployment_id(url, since=started)
     if deployment is None:
         stop_daemon("service")
         raise ServerError(f"the service did not start; the end of its log:\n{log_tail('service')}")
@@ -72,15 +75,19 @@ def down() -> None:
         typer.echo(f"{name}: {'ended' if stop_daemon(name) else 'was not running'}")
 
 
-def _deployment_id(api_url: str) -> str | None:
+def _deployment_id(api_url: str, since: float) -> str | None:
+    """Id of our deployment where it was registered after a time (seconds since the epoch)."""
     import json
     import urllib.error
     import urllib.request
+    from datetime import datetime
 
     try:
         with urllib.request.urlopen(  # noqa: S310
             f"{api_url}/deployments/name/launch-campaign/discover", timeout=5
         ) as answer:
-            return str(json.load(answer)["id"])
+            deployment = json.load(answer)
     except (OSError, urllib.error.URLError):
         return None
+    registered = datetime.fromisoformat(deployment["updated"]).timestamp()
+    return str(deployment["id"]) if registered >= since else None
