@@ -207,10 +207,10 @@ def show(result: dict[str, Any]) -> None:
     )
     baselines = list(result["rows"][0]["seconds_over"])
     table.add_column("model", no_wrap=True)
-    for column in ("candidates", "fit (s)", "pick (s)", "peak (MiB)", "above data", "picked"):
+    for column in ("pool", "fit (s)", "pick (s)", "peak (MiB)", "above data", "picks' mean"):
         table.add_column(column, justify="right")
     for name in baselines:
-        table.add_column(f"time / {name}", justify="right")
+        table.add_column(f"time over {name}", justify="right")
     for row in result["rows"]:
         table.add_row(
             row["model"],

