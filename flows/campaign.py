@@ -145,7 +145,9 @@ def steer_here(directory: Path) -> State[Any]:
     What it tells goes to the run's log and to `LOG`, which a terminal may listen to.
     """
     run_log = get_run_logger()
-    logging.getLogger("prefect.task_runs").setLevel(logging.WARNING)  # the tasks are on the timeline
+    logging.getLogger("prefect.task_runs").setLevel(
+        logging.WARNING
+    )  # the tasks are on the timeline
 
     def told(line: str) -> None:
         run_log.info(line)

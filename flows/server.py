@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from discover.errors import DiscoverError
 from discover.processes import Process
@@ -21,6 +25,9 @@ from discover.processes import Process
 HOST = "127.0.0.1"
 PREFECT_PORT = 4200
 START_SECONDS = 90.0
+
+WATCH_SECONDS = 2.0
+SERVER = (sys.executable, "-m", "prefect", "server", "start", "--host", HOST)
 
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -154,33 +161,65 @@ def log_tail(name: str, lines: int = 5) -> str:
     return "\n".join(text.strip().splitlines()[-lines:])
 
 
-def _start_server() -> str:
-    port = default_port() if _is_free(default_port()) else _free_port()
-    url = _api_url(port)
-    server = start_daemon(
-        "server",
-        [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)],
-        url,
-        {
-            **FAST_INGESTION,
-            "PREFECT_SERVER_API_HOST": HOST,
-            "PREFECT_SERVER_API_PORT": str(port),
-            "PREFECT_UI_API_URL": url,
-            "PREFECT_API_URL": url,
-        },
-    )
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if answers(url):
-            return url
-        time.sleep(0.2)
-        if not server.process.is_alive:
-            break
-    stop_daemon("server")
+@contextmanager
+def kept_alive() -> Iterator[None]:
+    """While the block runs, start our own server again, at its address, where it was killed.
+
+    The campaign never needs the server, but Prefect's client slows it down while none answers.
+    """
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(WATCH_SECONDS):
+            noted = read_daemon("server")
+            if noted is not None and not noted.process.is_alive:
+                with suppress(ServerError):
+                    _start_server(urlsplit(noted.url).port)
+
+    watcher = threading.Thread(target=watch, daemon=True, name="server-keeper")
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join(WATCH_SECONDS)
+
+
+def _start_server(port: int | None = None) -> str:
+    """Start a server on a port (a free one by default) and wait until it answers; one at a time."""
+    home().mkdir(parents=True, exist_ok=True)
+    with (home() / "server.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        present = running_server()
+        if present is not None:
+            return present
+        if port is None:
+            port = default_port() if _is_free(default_port()) else _free_port()
+        url = _api_url(port)
+        server = start_daemon("server", [*SERVER, "--port", str(port)], url, _server_env(port))
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if answers(url):
+                return url
+            time.sleep(0.2)
+            if not server.process.is_alive:
+                break
+        stop_daemon("server")
     raise ServerError(
         f"Prefect's server did not start; the end of {home() / 'server.log'}:\n{log_tail('server')}\n"
         "run with --no-dashboard to do without"
     )
+
+
+def _server_env(port: int) -> dict[str, str]:
+    url = _api_url(port)
+    return {
+        **FAST_INGESTION,
+        "PREFECT_SERVER_API_HOST": HOST,
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_UI_API_URL": url,
+        "PREFECT_API_URL": url,
+    }
 
 
 def _ends(process: Process, seconds: float) -> bool:

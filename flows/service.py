@@ -12,7 +12,7 @@ from discover.campaign import CalculationSettings, CampaignSpec, Dispatch, Plugi
 from discover.errors import CampaignError
 from discover.folder import CampaignFolder
 from flows.campaign import THREADS, steer_here
-from flows.server import home
+from flows.server import home, kept_alive
 
 DEPLOYMENT = "discover"
 InstalledName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
@@ -82,12 +82,13 @@ def launch(campaign: RemoteCampaignSpec) -> State[Any]:
 
 def serve() -> None:
     """Serve the deployment until this process is ended."""
-    launch.serve(
-        name=DEPLOYMENT,
-        description="Launch a discovery campaign: fill in the form, watch the run.",
-        pause_on_shutdown=False,
-        print_starting_message=False,
-    )
+    with kept_alive():
+        launch.serve(
+            name=DEPLOYMENT,
+            description="Launch a discovery campaign: fill in the form, watch the run.",
+            pause_on_shutdown=False,
+            print_starting_message=False,
+        )
 
 
 def _require_same(present: CampaignSpec, wanted: CampaignSpec) -> None:

@@ -52,7 +52,7 @@ def _run_in_prefect(folder: CampaignFolder, spec: CampaignSpec, told: Teller) ->
     from discover.errors import MissingDependencyError
 
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    from flows.server import dashboard_url, ensure_server
+    from flows.server import dashboard_url, ensure_server, kept_alive
 
     url = ensure_server()
     told(f"dashboard: {dashboard_url(url)}")
@@ -66,9 +66,10 @@ def _run_in_prefect(folder: CampaignFolder, spec: CampaignSpec, told: Teller) ->
     LOG.setLevel(logging.INFO)
     LOG.propagate = False
     LOG.addHandler(_Listener(told))
-    state = campaign.with_options(on_running=[_announce(told, url)])(
-        spec.name, str(folder.root), return_state=True
-    )
+    with kept_alive():
+        state = campaign.with_options(on_running=[_announce(told, url)])(
+            spec.name, str(folder.root), return_state=True
+        )
     if isinstance(state.data, BaseException) or state.is_crashed():
         state.result(raise_on_failure=True)
 
