@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from discover.calculations.files import write_atomically
 from discover.campaign import CampaignSpec
 from discover.errors import SurrogateError
 from discover.folder import CampaignFolder
@@ -69,11 +69,12 @@ def train(
     surrogate: Surrogate,
     observations: list[Observation],
 ) -> TrainedModel:
-    """Fit the surrogate on observations, judge it on held-out ones, and keep its card.
+    """Fit the surrogate on observations, judge it on held-out ones, and keep model and card.
 
-    The same data give the same model. A card that is in the store is not computed again (its
-    validation is the dear part). Raises SurrogateError where the data cannot support a fit.
+    The same data give the same model: one that was saved before is loaded. Raises SurrogateError
+    where the data cannot support a fit.
     """
+    from surrogates import persistence
     from surrogates.validation import data_hash, validate
 
     data = training_data(store, spec, observations)
@@ -81,32 +82,30 @@ def train(
     card_id = content_hash(
         {"data": hashed, "surrogate": spec.surrogate.model_dump(mode="json"), "seed": spec.seed}
     )
+    observed = tuple(float(y) for y in data.y[:, 0])
+    directory = folder.models / card_id
+    known = {card.id: card for card in store.model_cards()}
+    if card_id in known and persistence.is_saved(directory):
+        return TrainedModel(persistence.load(directory), known[card_id], observed)
     started = time.perf_counter()
     model = surrogate.fit(data, spec.seed)
     fit_seconds = time.perf_counter() - started
-    observed = tuple(float(y) for y in data.y[:, 0])
-    known = {card.id: card for card in store.model_cards()}
-    if card_id in known:
-        return TrainedModel(model, known[card_id], observed)
     report = validate(surrogate, data, spec.seed)
+    saved = isinstance(model, persistence.Persistent)
     card = ModelCard(
         id=card_id,
         surrogate=spec.surrogate.name,
         created_at=time.time(),
         data_hash=hashed,
-        fit_seconds=fit_seconds,
-        metrics=report.metrics,
-        details=report.details,
         n_observations=len(observations),
         observations=tuple(o.id for o in observations),
+        fit_seconds=fit_seconds,
+        metrics=report.metrics,
+        details={**report.details, **getattr(model, "details", {}), "saved": saved},
     )
-    _save(folder.models / card_id, card, model)
+    if saved:
+        persistence.save(model, directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    write_atomically(directory / "card.json", card.model_dump_json(indent=2))
     store.add_model_card(card)
     return TrainedModel(model, card, observed)
-
-
-def _save(directory: Path, card: ModelCard, model: Model) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    if hasattr(model, "save"):
-        model.save(directory)
-    (directory / "card.json").write_text(card.model_dump_json(indent=2), encoding="utf-8")

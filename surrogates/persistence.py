@@ -51,6 +51,11 @@ def save(model: Model, directory: Path) -> None:
     os.replace(partial, directory / DESCRIPTION)  # noqa: PTH105 - the atomic one
 
 
+def is_saved(directory: Path) -> bool:
+    """Whether `save` wrote a model into `directory`, whole."""
+    return (directory / DESCRIPTION).is_file()
+
+
 def load(directory: Path) -> Model:
     """The model in `directory`; SurrogateError where there is none, or it is of another format."""
     from safetensors.torch import load_file

@@ -1,8 +1,9 @@
-"""What all tests share: one thread, reproducible examples, and where the benchmark data lie."""
+"""What all tests share: reproducible examples, where the benchmark data lie, a quick campaign."""
 
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -15,6 +16,28 @@ settings.load_profile("discover")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
+QUICK_CAMPAIGN = """\
+# A real campaign, but for its engine: the embedded-atom potential stands in for DFT.
+name: quick
+generator:
+  name: prototypes
+  options:
+    prototypes: [rocksalt, zincblende, CsCl]
+    elements: [Ni, Cu, Pd, Ag, O, N, C]
+pool: {size: 6, batch: 3}
+potential: emt
+relaxation: {enabled: false}
+filters: {max_formation_energy_ev_per_atom: null, min_distance_ratio: 0.3}
+descriptors: [structure]
+initial: 3
+calculation:
+  kind: agl
+  engine: potential
+  engine_settings: {potential: emt}
+dispatch: {jobs: 1, attempts: 30}
+budget: {calculations: 10, failures_in_a_row: 50}
+"""
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
@@ -22,3 +45,27 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"benchmark data are absent: {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture
+def quick_campaign(tmp_path: Path) -> Path:
+    """Folder of a campaign whose calculations take about a second."""
+    folder = tmp_path / "quick campaign"
+    folder.mkdir()
+    (folder / "campaign.yaml").write_text(QUICK_CAMPAIGN, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def service_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment of commands that start a Prefect server of their own, away from the user's."""
+    home = tmp_path_factory.mktemp("service")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    return environment | {
+        "DISCOVER_HOME": str(home / "discover"),
+        "DISCOVER_DASHBOARD_PORT": str(port),
+        "PREFECT_HOME": str(home / "prefect"),
+    }

@@ -35,3 +35,28 @@ def loop(
         seed=seed,
     )
     print_json(result) if as_json else benchmark.show(result)
+
+
+@app.command()
+def select(
+    size: Annotated[
+        list[int] | None, typer.Option(min=10, help="Candidates in the pool (may be repeated).")
+    ] = None,
+    surrogate: Annotated[
+        list[str] | None, typer.Option(help="Surrogate to measure (may be repeated).")
+    ] = None,
+    botorch: Annotated[
+        bool, typer.Option("--botorch", help="Also a plain BoTorch GP with LogEI (slow).")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Seconds and peak memory to fit, score and pick 10, against a random forest."""
+    from discover.benchmark import select as benchmark
+
+    result = benchmark.run(
+        sizes=size or (10_000, 100_000),
+        surrogates=surrogate or ("gp", "deep-ensemble"),
+        baselines=("random forest", "botorch") if botorch else ("random forest",),
+        told=lambda line: typer.echo(line, err=True),
+    )
+    print_json(result) if as_json else benchmark.show(result)
