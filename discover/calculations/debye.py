@@ -23,7 +23,7 @@ def poisson_factor(poisson_ratio: float) -> float:
     """The f(σ) that stands for the unknown shear modulus; 0.860 for σ = 1/4, a Cauchy solid.
 
     `f(σ) = {3 [2 (2/3 (1+σ)/(1-2σ))^(3/2) + (1/3 (1+σ)/(1-σ))^(3/2)]^(-1)}^(1/3)`
-    (Toher et al. 2014, equation for f(σ) below that of θ_D).
+    (Blanco et al. 2004, equation 6 with f(σ); Toher et al. 2014, section II).
     """
     s = poisson_ratio
     transverse = (2 / 3 * (1 + s) / (1 - 2 * s)) ** 1.5
@@ -40,8 +40,8 @@ def debye_temperature(
 ) -> float:
     """θ_D in K of a cell of `atoms` atoms with this volume and total mass.
 
-    `θ_D = ħ/k_B [6π² V^(1/2) n]^(1/3) f(σ) (B/M)^(1/2)` (Toher et al. 2014, equation for θ_D, with
-    the static bulk modulus for the adiabatic one, as there).
+    `θ_D = ħ/k_B [6π² V^(1/2) n]^(1/3) f(σ) (B/M)^(1/2)` (Blanco et al. 2004, equation
+    6, with the static bulk modulus for the adiabatic one, as in Toher et al. 2014).
     """
     volume = volume_angstrom3 * _ANGSTROM**3
     wave_number = (6 * math.pi**2 * math.sqrt(volume) * atoms) ** (1 / 3)
@@ -50,15 +50,15 @@ def debye_temperature(
 
 
 def acoustic_debye_temperature(debye_temperature_k: float, atoms: int) -> float:
-    """`θ_a = θ_D n^(-1/3)` in K: acoustic modes only, for they carry the heat (Toher et al. 2014)."""
+    """`θ_a = θ_D n^(-1/3)` in K: acoustic modes only (with equation 17 of Toher et al. 2014)."""
     return float(debye_temperature_k * atoms ** (-1 / 3))
 
 
 def slater_gruneisen_parameter(bulk_modulus_derivative: float) -> float:
     """`γ = B'/2 - 1/6`, dimensionless.
 
-    It is `-d ln θ_D / d ln V` of the θ_D above (`θ_D ~ V^(1/6) B^(1/2)`) at zero pressure; J. C.
-    Slater, Introduction to Chemical Physics (1939), chapter XIII.
+    It is `-d ln θ_D / d ln V` of the θ_D above (`θ_D ~ V^(1/6) B^(1/2)`) at zero pressure
+    (Blanco et al. 2004, equation 31); J. C. Slater, Introduction to Chemical Physics (1939), chapter XIII.
     """
     return bulk_modulus_derivative / 2 - 1 / 6
 
@@ -73,7 +73,7 @@ def slack_thermal_conductivity(
     """Lattice thermal conductivity in W/m/K; `mean_mass_amu` per atom, volume of the primitive cell.
 
     Leibfried and Schlömann's formula as G. A. Slack (Solid State Phys. 34, 1 (1979)) and D. T.
-    Morelli (in High Thermal Conductivity Materials (2006)) use it, in Toher et al. 2014:
+    Morelli (in High Thermal Conductivity Materials (2006)) use it, in Toher et al. 2014, equation 17:
     `κ(θ_a) = 0.849·3·4^(1/3) / (20π³ (1 - 0.514/γ + 0.228/γ²)) (k_B θ_a/ħ)² k_B m V^(1/3)/(ħ γ²)`
     and `κ(T) = κ(θ_a) θ_a/T`.
     """

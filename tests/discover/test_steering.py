@@ -222,44 +222,34 @@ def test_what_a_pick_chooses_from_does_not_depend_on_speed(jobs: int) -> None:
 
 
 @given(
+    rules=st.builds(
+        Rules,
+        jobs=st.integers(1, 6),
+        calculations=st.integers(1, 30),
+        hours=st.none(),
+        failures_in_a_row=st.just(4),
+        pool_size=st.integers(1, 10),
+        pool_batch=st.integers(1, 10),
+        initial=st.integers(1, 10),
+        retrain_every=st.integers(1, 5),
+    ),
     space=st.integers(0, 40),
-    jobs=st.integers(1, 6),
-    calculations=st.integers(1, 30),
-    pool_size=st.integers(1, 10),
-    pool_batch=st.integers(1, 10),
-    initial=st.integers(1, 10),
-    retrain_every=st.integers(1, 5),
     durations=st.lists(st.integers(1, 9), min_size=1, max_size=7).map(tuple),
     fails=st.frozensets(st.integers(0, 30)),
     trainable=st.booleans(),
 )
 def test_always_ends_within_its_rules(
+    rules: Rules,
     space: int,
-    jobs: int,
-    calculations: int,
-    pool_size: int,
-    pool_batch: int,
-    initial: int,
-    retrain_every: int,
     durations: tuple[int, ...],
     fails: frozenset[int],
     trainable: bool,
 ) -> None:
     world = SimulatedWorld(space=space, durations=durations, fails=fails, trainable=trainable)
-    rules = Rules(
-        jobs=jobs,
-        calculations=calculations,
-        hours=None,
-        failures_in_a_row=4,
-        pool_size=pool_size,
-        pool_batch=pool_batch,
-        initial=initial,
-        retrain_every=retrain_every,
-    )
     stop = steer(world, rules)
-    assert world.picked <= min(space, calculations)
-    assert world.peak_active <= jobs
+    assert world.picked <= min(space, rules.calculations)
+    assert world.peak_active <= rules.jobs
     assert not world.running
     assert not world.ended
     if not stop.reason.startswith("failure"):
-        assert world.picked == min(space, calculations)
+        assert world.picked == min(space, rules.calculations)
