@@ -58,7 +58,8 @@ def slater_gruneisen_parameter(bulk_modulus_derivative: float) -> float:
     """`γ = B'/2 - 1/6`, dimensionless.
 
     It is `-d ln θ_D / d ln V` of the θ_D above (`θ_D ~ V^(1/6) B^(1/2)`) at zero pressure
-    (Blanco et al. 2004, equation 31); J. C. Slater, Introduction to Chemical Physics (1939), chapter XIII.
+    (Blanco et al. 2004, equation 31; J. C. Slater, Introduction to Chemical Physics (1939), chapter
+    XIII).
     """
     return bulk_modulus_derivative / 2 - 1 / 6
 
