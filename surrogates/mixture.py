@@ -10,7 +10,7 @@ from pydantic import Field
 from discover import plugins
 from surrogates.base import Surrogate, TrainingData
 from surrogates.scaling import require_fittable
-from surrogates.validation import Array, HeldOut, held_out, log_density
+from surrogates.validation import Array, HeldOut, data_hash, held_out, log_density
 
 if TYPE_CHECKING:
     from surrogates.mixture_model import MixtureModel
@@ -33,6 +33,7 @@ class Mixture:
         self._members: dict[str, Surrogate] = {
             name: plugins.create("surrogates", name) for name in members
         }
+        self._answered: tuple[tuple[str, int, int], list[HeldOut]] | None = None
 
     def fit(self, data: TrainingData, seed: int) -> MixtureModel:
         """Fits every member on all data and, for the weights, on all but each of five folds.
@@ -67,7 +68,13 @@ class Mixture:
         return HeldOut(mean, np.sqrt(variance), fold)
 
     def _predictions(self, data: TrainingData, seed: int, folds: int) -> list[HeldOut]:
-        return [held_out(member, data, seed, folds) for member in self._members.values()]
+        """Held-out predictions of every member; the last are kept: `fit` and validation ask the same."""
+        question = (data_hash(data), seed, folds)
+        asked, parts = self._answered or (None, [])
+        if asked != question:
+            parts = [held_out(member, data, seed, folds) for member in self._members.values()]
+            self._answered = question, parts
+        return parts
 
 
 def stacking_weights(log_densities: Array) -> Array:

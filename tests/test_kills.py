@@ -24,8 +24,8 @@ import pytest
 from discover.processes import Process
 
 KILLS = ["steering"] * 10 + ["job"] * 6 + ["server"] * 2 + ["steering with server"] * 2
-LONGEST_SECONDS = 8.0
-CALCULATIONS = 24
+LONGEST_SECONDS = 6.0
+CALCULATIONS = 20
 
 
 def start(folder: Path, environment: dict[str, str], *, dashboard: bool) -> subprocess.Popen[bytes]:
@@ -138,4 +138,4 @@ def test_random_kills_change_nothing(
     assert not processes_of(quick_campaign)
     assert killed["job"] >= 1
     assert killed["server"] >= 1
-    assert sum(killed.values()) >= 10
+    assert sum(killed.values()) >= 18, killed  # the last ones may find the campaign at its end
