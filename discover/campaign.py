@@ -220,6 +220,10 @@ def plugin_problems(spec: CampaignSpec, source: str, base: Path) -> list[str]:
         *(("descriptors", "descriptors", name, "options", {}) for name in spec.descriptors),
     ]
     problems: list[str] = []
+    try:
+        plugins.load("dispatchers", spec.dispatch.name, base)
+    except DiscoverError as error:
+        problems.append(f"{source}: dispatch.name: {error}")
     for key, kind, name, options_key, options in chosen:
         try:
             factory = plugins.load(kind, name, base)

@@ -21,10 +21,15 @@ class CampaignFolder:
 
     @classmethod
     def at(cls, path: Path) -> CampaignFolder:
-        """The folder of a campaign, given itself or its campaign file."""
+        """The folder of a campaign, given itself or its campaign file; CampaignError for another file."""
         path = path.expanduser()
-        root = path.parent if path.is_file() or path.suffix in {".yaml", ".yml"} else path
-        return cls(root.resolve())
+        if path.name == SPEC_FILE:
+            return cls(path.parent.resolve())
+        if path.is_file():
+            raise CampaignError(
+                f"{path}: is a file; a campaign is a folder with a {SPEC_FILE} in it: move it there"
+            )
+        return cls(path.resolve())
 
     @property
     def spec_file(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from discover import plugins
@@ -73,7 +74,12 @@ class Jobs:
         """Start what was decided on but not handed over, and what a user's stop had cancelled."""
         for calculation in self._store.calculations(frozenset({CalculationState.CANCELLED})):
             self._store.transition(
-                calculation.id, calculation.state, CalculationState.PROPOSED, reason=None
+                calculation.id,
+                calculation.state,
+                CalculationState.PROPOSED,
+                reason=None,
+                started_at=None,
+                finished_at=None,
             )
         for calculation in self._store.calculations(frozenset({CalculationState.PROPOSED})):
             self._start(calculation)
@@ -131,6 +137,7 @@ class Jobs:
                 calculation.state,
                 CalculationState.CANCELLED,
                 reason="cancelled by the user",
+                finished_at=time.time(),
             )
         return len(active)
 
@@ -156,6 +163,7 @@ class Jobs:
                 CalculationState.PROPOSED,
                 CalculationState.FAILED,
                 reason=f"could not be submitted: {error}",
+                finished_at=time.time(),
             )
         return self._store.transition(
             calculation.id,
@@ -207,7 +215,7 @@ class Jobs:
             reason=reason,
             attempts=calculation.attempts + 1,
             started_at=calculation.started_at or status.started_at,
-            finished_at=status.ended_at,
+            finished_at=status.ended_at or time.time(),
         )
 
     def _observations(self, calculation: Calculation, result: JobResult) -> list[Observation]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from discover import plugins
+from discover.calculations.base import Engine
 from discover.campaign import CampaignSpec, parse_spec, read_spec
 from discover.errors import CampaignError, DiscoverError
 from discover.folder import CampaignFolder
+from discover.potentials import load_potential
 
 LOW_DISK_BYTES = 200 * 2**20
 
@@ -40,34 +44,45 @@ def check_folder(folder: CampaignFolder) -> CampaignSpec:
 
 
 def _surroundings(spec: CampaignSpec, source: str, base: Path) -> list[str]:
+    """What is wrong with the parts once they are made, and with how they fit together."""
     problems: list[str] = []
-    generator = plugins.create("generators", spec.generator.name, spec.generator.options, base)
-    used = generator.elements()
-    engine = plugins.create(
-        "engines", spec.calculation.engine, spec.calculation.engine_settings, base
-    )
-    kind = plugins.load("calculations", spec.calculation.kind, base)
-    if spec.objective.property not in kind.properties:
+
+    def part(key: str, make: Callable[[], Any]) -> Any:
+        """What `make` gives, or None with its error noted under this key."""
+        try:
+            return make()
+        except DiscoverError as error:
+            problems.append(f"{source}: {key}: {error}")
+            return None
+
+    def plugin(key: str, kind: str, name: str, options: dict[str, Any]) -> Any:
+        return part(key, lambda: plugins.create(kind, name, options, base))
+
+    chosen = spec.calculation
+    generator = plugin("generator", "generators", spec.generator.name, spec.generator.options)
+    plugin("surrogate", "surrogates", spec.surrogate.name, spec.surrogate.options)
+    kind = plugin("calculation.kind", "calculations", chosen.kind, chosen.settings)
+    engine = plugin("calculation.engine", "engines", chosen.engine, chosen.engine_settings)
+    potential = part("potential", lambda: load_potential(spec.potential, base))
+    if kind and spec.objective.property not in kind.properties:
         problems.append(
-            f"{source}: calculation.kind: {spec.calculation.kind!r} does not compute "
+            f"{source}: calculation.kind: {chosen.kind!r} does not compute "
             f"{spec.objective.property!r}; it computes: {', '.join(kind.properties)}"
         )
-    try:
-        engine.check()
-        problems += _unknown(
-            used - engine.elements(), source, "calculation.engine", spec.calculation.engine
-        )
-    except DiscoverError as error:
-        problems.append(f"{source}: calculation.engine: {error}")
-    try:
-        from discover.potentials import load_potential
-
-        potential = load_potential(spec.potential, base)
-        if spec.relaxation.enabled or spec.filters.max_formation_energy_ev_per_atom is not None:
-            problems += _unknown(used - potential.elements(), source, "potential", spec.potential)
-    except DiscoverError as error:
-        problems.append(f"{source}: potential: {error}")
+    used = generator.elements() if generator else frozenset()
+    if engine:
+        known = part("calculation.engine", lambda: _elements_of(engine)) or used
+        problems += _unknown(used - known, source, "calculation.engine", chosen.engine)
+    asked = spec.relaxation.enabled or spec.filters.max_formation_energy_ev_per_atom is not None
+    if potential and asked:
+        known = part("potential", potential.elements) or used
+        problems += _unknown(used - known, source, "potential", spec.potential)
     return problems
+
+
+def _elements_of(engine: Engine) -> frozenset[str]:
+    engine.check()
+    return engine.elements()
 
 
 def _unknown(missing: frozenset[str], source: str, key: str, name: str) -> list[str]:

@@ -91,13 +91,13 @@ def ranking(store: Store, spec: CampaignSpec, *, quarantined: bool = False) -> l
 
 def best_first(observations: Sequence[Observation], goal: Goal) -> list[Observation]:
     """Observations ordered by goal; ties keep their order."""
+    if goal == "min":
+        return sorted(observations, key=lambda o: o.value)
     descending = sorted(observations, key=lambda o: -o.value)
     if goal == "max":
         return descending
-    if goal == "min":
-        return descending[::-1]
     half = (len(descending) + 1) // 2
-    low_end = descending[half:][::-1]
+    low_end = sorted(descending[half:], key=lambda o: o.value)
     alternating: list[Observation] = []
     for i, high in enumerate(descending[:half]):
         alternating.append(high)
@@ -176,7 +176,7 @@ def search_curve(store: Store, spec: CampaignSpec) -> list[dict[str, Any]]:
 def _campaign_state(
     calculations: Sequence[Calculation], stopped: str | None, *, steered: bool
 ) -> CampaignState:
-    if steered:
+    if steered and stopped is None:
         return "running"
     if stopped is not None:
         return "stopped" if stopped.startswith("stopped") else "finished"

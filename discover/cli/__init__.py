@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
@@ -17,6 +18,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+"""What a full disk, a read-only file system and missing permissions say."""
+
 campaigns.register(app)
 inspection.register(app)
 service.register(app)
@@ -34,3 +38,13 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        typer.secho(
+            f"error: {error.filename or 'a file'}: cannot be written: {error.strerror}; make room or "
+            "change permissions, then run it again: what was found so far is safe",
+            fg="red",
+            err=True,
+        )
+        sys.exit(2)

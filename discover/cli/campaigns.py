@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -46,7 +48,9 @@ def init(
         )
     folder.check_writable()
     folder.spec_file.write_text(text, encoding="utf-8")
-    typer.echo(f"wrote {folder.spec_file}; edit it, then: discover run {directory or template}")
+    typer.echo(
+        f"wrote {folder.spec_file}; edit it, then: discover run {shlex.quote(str(folder.root))}"
+    )
 
 
 def validate(
@@ -54,10 +58,14 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Check a campaign file and its surroundings; every error at once, exit code 2 where there is one."""
+    from discover.errors import CampaignError
     from discover.preflight import check_file
 
     path = file / "campaign.yaml" if file.is_dir() else file
-    spec, problems = check_file(path)
+    try:
+        spec, problems = check_file(path)
+    except CampaignError as error:
+        spec, problems = None, [str(error)]
     if as_json:
         print_json({"file": str(path), "valid": not problems, "errors": problems})
     elif problems:
@@ -129,12 +137,12 @@ def stop(
     from discover.runner import STOP_AFTER_RUNNING, STOP_NOW
 
     folder = CampaignFolder.at(campaign)
-    store = folder.open_existing_store(folder.load())
-    lease = store.lease()
-    if lease is None or not is_alive(lease, time.time()):
-        typer.echo("this campaign is not running")
-        return
-    store.set_value("stop", STOP_NOW if now else STOP_AFTER_RUNNING)
+    with closing(folder.open_existing_store(folder.load())) as store:
+        lease = store.lease()
+        if lease is None or not is_alive(lease, time.time()):
+            typer.echo("this campaign is not running")
+            return
+        store.set_value("stop", STOP_NOW if now else STOP_AFTER_RUNNING)
     typer.echo(
         "asked to stop" + ("; running jobs are cancelled" if now else " after the running jobs")
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -26,10 +27,10 @@ def status(campaign: Campaign, as_json: Json = False) -> None:
 
     folder = CampaignFolder.at(campaign)
     spec = folder.load()
-    store = folder.open_existing_store(spec)
-    lease, now = store.lease(), time.time()
-    steered = lease is not None and is_alive(lease, now)
-    answer = found.status(store, spec, now, steered=steered)
+    with closing(folder.open_existing_store(spec)) as store:
+        lease, now = store.lease(), time.time()
+        steered = lease is not None and is_alive(lease, now)
+        answer = found.status(store, spec, now, steered=steered)
     if as_json:
         print_json(answer)
     else:
@@ -50,7 +51,8 @@ def results(
 
     folder = CampaignFolder.at(campaign)
     spec = folder.load()
-    rows = ranking(folder.open_existing_store(spec), spec, quarantined=quarantined)[:top]
+    with closing(folder.open_existing_store(spec)) as store:
+        rows = ranking(store, spec, quarantined=quarantined)[:top]
     if as_json:
         print_json(rows)
     elif rows:
@@ -69,7 +71,8 @@ def report(
 
     folder = CampaignFolder.at(campaign)
     spec = folder.load()
-    page = write_report(folder, spec, folder.open_existing_store(spec))
+    with closing(folder.open_existing_store(spec)) as store:
+        page = write_report(folder, spec, store)
     typer.echo(page)
     if show:
         typer.launch(Path(page).as_uri())

@@ -198,5 +198,6 @@ def _say_end(
     done = now.calculations["done"]
     console.print(
         f"{now.reason or now.state}: {done} calculations done in {duration(seconds)}; "
-        f"report: {folder.report / 'index.html'}"
+        f"report: {folder.report / 'index.html'}",
+        markup=False,
     )
