@@ -111,13 +111,14 @@ def _check_free(folder: CampaignFolder, spec: CampaignSpec) -> None:
 @contextmanager
 def _progress(folder: CampaignFolder, spec: CampaignSpec, console: Console) -> Iterator[Teller]:
     """A live line under the log in a terminal; plain lines with the seconds where piped."""
+    from rich.text import Text
+
     started = time.monotonic()
     lock = threading.Lock()
 
     def told(line: str) -> None:
         with lock:
-            console.print(f"[dim]{time.monotonic() - started:6.0f} s[/dim]  ", end="")
-            console.print(line, markup=False)
+            console.print(Text.assemble((f"{time.monotonic() - started:6.0f} s  ", "dim"), line))
 
     if not console.is_terminal:
         yield told
