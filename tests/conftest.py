@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -54,6 +59,61 @@ def quick_campaign(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "campaign.yaml").write_text(QUICK_CAMPAIGN, encoding="utf-8")
     return folder
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def discover(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Answer]:
+    """`discover WORDS...`, run in this process."""
+    from discover.cli import main
+
+    def run(*words: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["discover", *map(str, words)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        return Answer(code, *capsys.readouterr())
+
+    return run
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """The folder of a quick campaign that has run to its end, and what the terminal showed."""
+
+    folder: Path
+    terminal: Answer
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """A quick campaign that ran once for all tests; who changes it takes `finished_campaign`."""
+    folder = tmp_path_factory.mktemp("finished [quick] campaign")
+    (folder / "campaign.yaml").write_text(
+        QUICK_CAMPAIGN.replace("calculations: 10", "calculations: 6"), encoding="utf-8"
+    )
+    command = [sys.executable, "-m", "discover", "run", str(folder), "--no-dashboard"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return FinishedRun(folder, Answer(done.returncode, done.stdout, done.stderr))
+
+
+@pytest.fixture
+def finished_campaign(finished_run: FinishedRun, tmp_path: Path) -> Path:
+    """Folder of a copy of the quick campaign that has run to its end."""
+    return shutil.copytree(finished_run.folder, tmp_path / "finished campaign")
 
 
 @pytest.fixture(scope="session")

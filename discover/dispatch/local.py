@@ -156,8 +156,8 @@ def _lock_or_running_id(lock: int, directory: Path) -> str | None:
             return None
         if _try_lock(lock, fcntl.LOCK_SH):  # it was only being polled
             fcntl.flock(lock, fcntl.LOCK_UN)
-        elif running := _read_id(directory):
-            return running
+        elif not (directory / EXIT).exists() and (running := _read_id(directory)):
+            return running  # with its end on record it is only about to free the lock
         time.sleep(POLL_SECONDS)
     raise DispatchError(f"{directory / LOCK} is locked by something that is no job of ours")
 

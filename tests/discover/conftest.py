@@ -1,0 +1,152 @@
+"""Examples for the tests of a campaign's parts: candidates, results, an engine that can be held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from discover.records import (
+    Calculation,
+    CalculationState,
+    Candidate,
+    CandidateState,
+    Observation,
+    Provenance,
+)
+from discover.store import Store, open_store
+from discover.structures.crystal import Crystal
+
+HELD_ENGINE = '''
+"""An engine that computes when it is let go, and ends in other ways when it is told to."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from ase.calculators.emt import EMT, parameters
+
+from discover.errors import CalculationError
+
+HERE = Path(__file__).parent
+
+
+class Held:
+    name = "held"
+
+    def check(self):
+        pass
+
+    def elements(self):
+        return frozenset(parameters)
+
+    def calculator(self, atoms, directory):
+        while not (HERE / "go").exists():
+            time.sleep(0.02)
+        if (HERE / "refuse").exists():
+            raise CalculationError("the engine refuses")
+        crashes = HERE / "crashes"
+        if crashes.exists() and (left := int(crashes.read_text())):
+            crashes.write_text(str(left - 1))
+            print("out of memory", file=sys.stderr, flush=True)
+            os._exit(3)
+        return EMT()
+
+    def versions(self):
+        return {}
+'''
+
+
+@pytest.fixture
+def held_campaign(quick_campaign: Path) -> Path:
+    """Folder of a campaign of two calculations that wait until there is a file `go` in the folder."""
+    (quick_campaign / "held.py").write_text(HELD_ENGINE)
+    spec = quick_campaign / "campaign.yaml"
+    text = spec.read_text()
+    text = text.replace("engine: potential", "engine: held.py:Held")
+    text = text.replace("engine_settings: {potential: emt}", "engine_settings: {}")
+    text = text.replace("calculations: 10", "calculations: 2").replace("initial: 3", "initial: 2")
+    spec.write_text(text)
+    return quick_campaign
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty store."""
+    opened = open_store(tmp_path / "store.sqlite", "test")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def metal() -> Callable[..., Candidate]:
+    """A ready candidate: an fcc metal that the embedded-atom potential knows."""
+
+    def make(symbol: str = "Cu", **changes: Any) -> Candidate:
+        from ase.build import bulk
+
+        fields: dict[str, Any] = {
+            "id": f"candidate-{symbol}",
+            "formula": symbol,
+            "spacegroup": 225,
+            "prototype": "fcc",
+            "crystal": Crystal.from_atoms(bulk(symbol)),
+            "provenance": Provenance(generator="test", operation="none"),
+            "state": CandidateState.READY,
+        }
+        return Candidate(**{**fields, **changes})
+
+    return make
+
+
+@pytest.fixture
+def computed(metal: Callable[..., Candidate]) -> Callable[..., Calculation]:
+    """A calculation that is done, with its candidate and observation, put into a store."""
+
+    def add(
+        store: Store,
+        order: int,
+        value: float,
+        *,
+        quarantined: str | None = None,
+        features: tuple[float, ...] | None = None,
+        **changes: Any,
+    ) -> Calculation:
+        candidate = metal(id=f"candidate-{order}", features=features)
+        fields: dict[str, Any] = {
+            "id": f"calculation-{order}",
+            "candidate": candidate.id,
+            "order": order,
+            "kind": "agl",
+            "engine": "emt",
+            "fidelity": "agl/emt",
+            "picked_by": "initial",
+        }
+        calculation = Calculation(**{**fields, **changes})
+        observation = Observation(
+            id=f"{calculation.id}-thermal_conductivity",
+            candidate=candidate.id,
+            calculation=calculation.id,
+            property="thermal_conductivity",
+            value=value,
+            unit="W/m/K",
+            fidelity="agl/emt",
+            source="test",
+            quarantined=quarantined,
+        )
+        store.add_candidates([candidate])
+        store.add_calculation(calculation)
+        store.transition(calculation.id, CalculationState.PROPOSED, CalculationState.SUBMITTED)
+        return store.finish(
+            calculation.id,
+            CalculationState.SUBMITTED,
+            [observation],
+            started_at=10.0 * order,
+            finished_at=10.0 * order + 5.0,
+            seconds=5.0,
+        )
+
+    return add

@@ -1,0 +1,157 @@
+"""From observations to a saved model and its card."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from discover import plugins
+from discover.campaign import CampaignSpec
+from discover.errors import SurrogateError
+from discover.folder import CampaignFolder
+from discover.records import Calculation, ModelCard
+from discover.store import Store, open_store
+from discover.training import TrainedModel, train, training_data, usable_observations
+from surrogates import persistence
+
+Add = Callable[..., Calculation]
+N = 8
+
+
+def value(order: int) -> float:
+    return 10.0 ** math.sin(order)
+
+
+def fill(store: Store, computed: Add, orders: Sequence[int]) -> None:
+    for order in orders:
+        computed(store, order, value(order), features=(float(order), float(order % 3)))
+
+
+@pytest.fixture
+def spec() -> CampaignSpec:
+    return CampaignSpec()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> CampaignFolder:
+    return CampaignFolder(tmp_path)
+
+
+@pytest.fixture
+def another_store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(tmp_path / "another.sqlite", "test")
+    yield opened
+    opened.close()
+
+
+def fit(folder: CampaignFolder, spec: CampaignSpec, store: Store) -> TrainedModel:
+    surrogate = plugins.create("surrogates", spec.surrogate.name)
+    return train(folder, spec, store, surrogate, usable_observations(store, spec))
+
+
+def posterior(trained: TrainedModel) -> list[float]:
+    import torch
+
+    x = torch.tensor([[[0.5, 1.0]], [[20.0, 0.0]]], dtype=torch.float64)
+    with torch.no_grad():
+        answer = trained.model.posterior(x)
+    return [*answer.mean.flatten().tolist(), *answer.variance.flatten().tolist()]
+
+
+def test_card_and_model_are_saved(
+    store: Store, computed: Add, spec: CampaignSpec, folder: CampaignFolder
+) -> None:
+    fill(store, computed, range(N))
+    computed(store, N, 1e4, quarantined="not plausible", features=(1.0, 1.0))
+    trained = fit(folder, spec, store)
+    card = trained.card
+    assert store.model_cards() == [card]
+    saved = (folder.models / card.id / "card.json").read_text()
+    assert ModelCard.model_validate_json(saved) == card
+    assert card.surrogate == "gp"
+    assert card.n_observations == N
+    assert card.observations == tuple(f"calculation-{i}-thermal_conductivity" for i in range(N))
+    assert {"mae", "spearman", "coverage_50", "coverage_90"} <= set(card.metrics)
+    assert trained.observed == pytest.approx([math.sin(i) for i in range(N)])
+    assert persistence.is_saved(folder.models / card.id)
+    assert card.details["saved"] is True
+
+
+def test_the_same_data_load_the_saved_model(
+    store: Store, computed: Add, spec: CampaignSpec, folder: CampaignFolder
+) -> None:
+    fill(store, computed, range(N))
+    first = fit(folder, spec, store)
+    again = fit(folder, spec, store)
+    assert again.card == first.card  # with its time of creation: it was not fitted anew
+    assert posterior(again) == pytest.approx(posterior(first), rel=1e-9)
+    assert len(store.model_cards()) == 1
+
+    computed(store, N, 3.0, features=(9.0, 9.0))
+    more = fit(folder, spec, store)
+    assert more.card.id != first.card.id
+    assert posterior(more) != pytest.approx(posterior(first), rel=1e-3)
+    assert [card.n_observations for card in store.model_cards()] == [N, N + 1]
+
+
+def test_a_model_whose_card_was_lost_in_a_kill_is_made_again(
+    store: Store,
+    another_store: Store,
+    computed: Add,
+    spec: CampaignSpec,
+    folder: CampaignFolder,
+) -> None:
+    fill(store, computed, range(N))
+    fill(another_store, computed, range(N))
+    first = fit(folder, spec, store)
+    again = fit(folder, spec, another_store)  # the folder has the model, this store no card
+    assert again.card.id == first.card.id
+    assert posterior(again) == pytest.approx(posterior(first), rel=1e-9)
+    assert [card.id for card in another_store.model_cards()] == [first.card.id]
+
+
+def test_the_order_of_arrival_does_not_matter(
+    store: Store, another_store: Store, computed: Add, spec: CampaignSpec, tmp_path: Path
+) -> None:
+    fill(store, computed, range(N))
+    fill(another_store, computed, [5, 2, 7, 0, 6, 1, 4, 3])
+    first = fit(CampaignFolder(tmp_path / "a"), spec, store)
+    other = fit(CampaignFolder(tmp_path / "b"), spec, another_store)
+    assert other.card.id == first.card.id
+    assert other.card.observations == first.card.observations
+    assert other.card.metrics == first.card.metrics
+    assert posterior(other) == posterior(first)
+
+
+def test_another_seed_is_another_model(
+    store: Store, computed: Add, spec: CampaignSpec, folder: CampaignFolder
+) -> None:
+    fill(store, computed, range(N))
+    first = fit(folder, spec, store)
+    other = fit(folder, spec.model_copy(update={"seed": 1}), store)
+    assert other.card.id != first.card.id
+
+
+def test_rows_of_one_formula_are_held_together(
+    store: Store, computed: Add, spec: CampaignSpec
+) -> None:
+    fill(store, computed, range(N))
+    data = training_data(store, spec, usable_observations(store, spec))
+    assert data.x.shape == (N, 2)
+    assert data.y.shape == (N, 1)
+    assert data.groups is not None
+    assert len(set(data.groups.tolist())) == 1  # all of them are Cu
+
+
+def test_too_little_to_learn_from(
+    store: Store, computed: Add, spec: CampaignSpec, folder: CampaignFolder
+) -> None:
+    with pytest.raises(SurrogateError, match="no observation"):
+        fit(folder, spec, store)
+    fill(store, computed, range(1))
+    with pytest.raises(SurrogateError):
+        fit(folder, spec, store)
+    assert store.model_cards() == []
