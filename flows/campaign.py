@@ -18,6 +18,7 @@ from prefect.artifacts import (
 )
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Crashed, Failed
@@ -44,7 +45,16 @@ class PrefectRunner(CampaignRunner):
         self._over = threading.Event()
         self._note_flow_run()
         self._progress = cast(
-            "UUID", create_progress_artifact(progress=0.0, key=self._key("progress"))
+            "UUID",
+            create_progress_artifact(
+                self._share_done(), key=self._key("progress"), description="Calculations done"
+            ),
+        )
+        self._report = cast(
+            "UUID",
+            create_markdown_artifact(
+                self._ranking(), key=self._key("report"), description="Ranking and search so far"
+            ),
         )
         try:
             return super().run()
@@ -56,6 +66,7 @@ class PrefectRunner(CampaignRunner):
         shown: Task[[], Result] = Task(
             work, name=name, task_run_name=label, cache_policy=NO_CACHE, persist_result=False
         )
+        shown.task_key = name
         return shown()
 
     def follow(self, calculation: Calculation) -> None:
@@ -71,15 +82,9 @@ class PrefectRunner(CampaignRunner):
         super().record(actions)
         if len(self.store.passes()) == passes:
             return
-        create_markdown_artifact(
-            markdown_report(self.spec, self.store, time.time()),
-            key=self._key("report"),
-            description="Ranking and search so far",
-        )
-        done = sum(c.state not in ACTIVE_STATES for c in self.store.calculations())
-        update_progress_artifact(
-            self._progress, min(100.0, 100 * done / self.spec.budget.calculations)
-        )
+        with get_client(sync_client=True) as client:
+            client.update_artifact(self._report, ArtifactUpdate(data=self._ranking()))
+        update_progress_artifact(self._progress, self._share_done())
 
     def wait_for_end(self, calculation_id: str) -> Calculation:
         """The calculation once it is collected (or this run of the campaign is over)."""
@@ -88,6 +93,14 @@ class PrefectRunner(CampaignRunner):
             if calculation.state not in ACTIVE_STATES:
                 break
         return self.store.calculation(calculation_id)
+
+    def _ranking(self) -> str:
+        return markdown_report(self.spec, self.store, time.time())
+
+    def _share_done(self) -> float:
+        """Calculations that are over, in percent of the budget."""
+        done = sum(c.state not in ACTIVE_STATES for c in self.store.calculations())
+        return min(100.0, 100 * done / self.spec.budget.calculations)
 
     def _key(self, what: str) -> str:
         return "".join(c if c.isalnum() else "-" for c in self.spec.name.lower()) + f"-{what}"

@@ -23,29 +23,38 @@ class InstalledPlugin(Plugin):
     """A replaceable part, by the name under which it is installed."""
 
     name: InstalledName
+    """Name of the plug-in (`discover plugins` lists them)."""
 
 
 class InstalledCalculation(CalculationSettings):
     """The DFT job that every pick runs as, of an installed kind on an installed engine."""
 
     kind: InstalledName = "agl"
+    """What is computed."""
     engine: InstalledName = "gpaw"
+    """The program that computes it."""
 
 
 class InstalledDispatch(Dispatch):
     """Where jobs run and how many at once, by an installed dispatcher."""
 
     name: InstalledName = "local"
+    """Name of the dispatcher."""
 
 
 class RemoteCampaignSpec(CampaignSpec):
     """A campaign launched from the browser or by REST: plug-ins by file path are refused."""
 
     generator: InstalledPlugin = InstalledPlugin(name="prototypes")
+    """Source of candidates."""
     surrogate: InstalledPlugin = InstalledPlugin(name="gp")
+    """Model that predicts the property."""
     acquisition: InstalledPlugin = InstalledPlugin(name="logei")
+    """What to compute next, given the model."""
     potential: Annotated[str, Field(pattern=r"^[a-z0-9-]+(:[A-Za-z0-9_-]+)?$")] = "chgnet"
-    descriptors: tuple[InstalledName, ...] = ("composition", "structure")
+    """Potential that relaxes candidates: `chgnet`, `mace:<foundation name>`, `emt`."""
+    descriptors: tuple[InstalledName, ...] = Field(("composition", "structure"), min_length=1)
+    """Descriptors that feed the surrogate."""
     calculation: InstalledCalculation = InstalledCalculation()
     dispatch: InstalledDispatch = InstalledDispatch()
 
