@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
+import httpx
 from prefect import Task, flow, get_run_logger, task
 from prefect.artifacts import (
     create_markdown_artifact,
@@ -77,14 +78,20 @@ class PrefectRunner(CampaignRunner):
         ).submit(self, calculation.id)
 
     def record(self, actions: tuple[Action, ...]) -> None:
-        """As the base class; renews the ranking, the picture and the progress on the dashboard."""
+        """As the base class; renews the ranking, the picture and the progress on the dashboard.
+
+        A dashboard that does not answer is told of and ends nothing.
+        """
         passes = len(self.store.passes())
         super().record(actions)
         if len(self.store.passes()) == passes:
             return
-        with get_client(sync_client=True) as client:
-            client.update_artifact(self._report, ArtifactUpdate(data=self._ranking()))
-        update_progress_artifact(self._progress, self._share_done())
+        try:
+            with get_client(sync_client=True) as client:
+                client.update_artifact(self._report, ArtifactUpdate(data=self._ranking()))
+            update_progress_artifact(self._progress, self._share_done())
+        except httpx.HTTPError as error:
+            self._told(f"the dashboard was not renewed: {error}")
 
     def wait_for_end(self, calculation_id: str) -> Calculation:
         """The calculation once it is collected (or this run of the campaign is over)."""
