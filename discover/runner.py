@@ -221,7 +221,14 @@ class CampaignRunner:
     def _train(self, observations: list[Observation]) -> None:
         self._trained_on = len(observations)
         try:
-            self._trained = train(self.folder, self.spec, self.store, self._surrogate, observations)
+            self._trained = train(
+                self.folder,
+                self.spec,
+                self.store,
+                self._surrogate,
+                observations,
+                unpicked=self._pool.open()[1],
+            )
         except SurrogateError as error:
             self._trained = None
             self._told(f"no model yet, exploring on: {error}")

@@ -6,6 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+from pydantic import JsonValue
+
 from discover.calculations.files import write_atomically
 from discover.campaign import CampaignSpec
 from discover.errors import SurrogateError
@@ -17,6 +21,10 @@ if TYPE_CHECKING:
     from botorch.models.model import Model
 
     from surrogates import Surrogate, TrainingData
+
+BELIEVED_CANDIDATES = 4096
+BELIEVED_CHUNK = 256
+BELIEVED_QUANTILES = 200
 
 
 @dataclass(frozen=True)
@@ -68,8 +76,12 @@ def train(
     store: Store,
     surrogate: Surrogate,
     observations: list[Observation],
+    unpicked: npt.NDArray[np.float64],
 ) -> TrainedModel:
     """Fit the surrogate on observations, judge it on held-out ones, and keep model and card.
+
+    `unpicked` holds the descriptors (n x d) of the candidates that were never picked: the card keeps
+    what the model believes of them, for reports.
 
     The same data give the same model: one that was saved before is loaded. Raises SurrogateError
     where the data cannot support a fit.
@@ -101,7 +113,12 @@ def train(
         observations=tuple(o.id for o in observations),
         fit_seconds=fit_seconds,
         metrics=report.metrics,
-        details={**report.details, **getattr(model, "details", {}), "saved": saved},
+        details={
+            **report.details,
+            **getattr(model, "details", {}),
+            "saved": saved,
+            "unpicked": believed_values(model, unpicked, spec.seed),
+        },
     )
     if saved:
         persistence.save(model, directory)
@@ -109,3 +126,29 @@ def train(
     write_atomically(directory / "card.json", card.model_dump_json(indent=2))
     store.add_model_card(card)
     return TrainedModel(model, card, observed)
+
+
+def believed_values(
+    model: Model, features: npt.NDArray[np.float64], seed: int
+) -> dict[str, JsonValue]:
+    """What a model believes a pool to hold: its size and quantiles of one draw for each candidate.
+
+    The draws (model scale) come from each candidate's own posterior, noise left out; of a large pool
+    an even sample is asked.
+    """
+    import torch
+
+    n = len(features)
+    if n == 0:
+        return {"candidates": 0, "quantiles": []}
+    rows = np.unique(np.linspace(0, n - 1, min(n, BELIEVED_CANDIDATES)).astype(int))
+    draws: list[npt.NDArray[np.float64]] = []
+    with torch.no_grad():
+        for chunk in torch.from_numpy(features[rows]).unsqueeze(-2).split(BELIEVED_CHUNK):
+            posterior = model.posterior(chunk)
+            noise = np.random.default_rng([seed, len(draws)]).standard_normal(len(chunk))
+            std = posterior.variance.clamp_min(0.0).sqrt().flatten().numpy()
+            draws.append(posterior.mean.flatten().numpy() + std * noise)
+    levels = np.linspace(0, 1, min(len(rows), BELIEVED_QUANTILES))
+    quantiles = np.quantile(np.concatenate(draws), levels)
+    return {"candidates": n, "quantiles": quantiles.tolist()}

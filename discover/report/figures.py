@@ -28,19 +28,23 @@ _RECORDS_ABREAST = 18
 Points = Sequence[tuple[float, float]]
 
 
-def search_figure(rows: Sequence[ResultRow], target: Property, goal: Goal) -> Figure:
-    """Every result, the best so far, and what a random order of the same values would have given.
+def search_figure(
+    rows: Sequence[ResultRow], target: Property, goal: Goal, unpicked: Array | None = None
+) -> Figure:
+    """Every result, the best so far, and what a random order of the candidates would have given.
 
-    `rows` (at least one) in the order they were picked. The expectation is taken on the scale of
-    `target` (of the logarithm where it has one), with the central 90 % band.
+    `rows` (at least one) in the order they were picked; `unpicked` holds what a model believes of the
+    other candidates, on the scale of `target` (of the logarithm where it has one). The expectation is
+    taken on that scale, with the central 90 % band.
     """
     figure = new_figure(9.0, 3.9)
     axes = styled(figure.subplots())
     steps = np.arange(1, len(rows) + 1)
     scaled = np.array([target.to_model(row.value) for row in rows])
+    space = scaled if unpicked is None else np.concatenate([scaled, unpicked])
     named = {"max": [1], "min": [-1], "extremes": [1, -1]}[goal]
     for sign in named:
-        chance = best_of_draws(sign * scaled)
+        chance = best_of_draws(sign * space, draws=len(rows))
         mean, low, high = (_physical(sign * curve, target) for curve in chance)
         best = _physical(sign * np.maximum.accumulate(sign * scaled), target)
         labels = (

@@ -18,6 +18,7 @@ from discover.report.figures import (
     parity_figure,
     search_figure,
 )
+from discover.report.yardsticks import Array, believed_pool
 from discover.results import ResultRow, Status, ranking, status
 from discover.store.base import Store
 
@@ -178,7 +179,13 @@ class Findings:
         """The search curve, or the sentence that stands for it while there is none."""
         if len(self.picked) < MIN_RESULTS:
             return message_figure(few_results(len(self.picked)))
-        return search_figure(self.picked, self.spec.target, self.spec.objective.goal)
+        return search_figure(self.picked, self.spec.target, self.spec.objective.goal, self.unpicked)
+
+    @cached_property
+    def unpicked(self) -> Array:
+        """What the last model believes of the candidates that were never picked (model scale)."""
+        noted = self.cards[-1].details.get("unpicked") if self.cards else None
+        return believed_pool(noted if isinstance(noted, dict) else {})
 
 
 def few_results(n: int) -> str:

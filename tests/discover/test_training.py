@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from discover import plugins
@@ -14,11 +15,18 @@ from discover.errors import SurrogateError
 from discover.folder import CampaignFolder
 from discover.records import Calculation, ModelCard
 from discover.store import Store, open_store
-from discover.training import TrainedModel, train, training_data, usable_observations
+from discover.training import (
+    TrainedModel,
+    believed_values,
+    train,
+    training_data,
+    usable_observations,
+)
 from surrogates import persistence
 
 Add = Callable[..., Calculation]
 N = 8
+UNPICKED = np.array([[0.5, 0.5], [20.0, 1.0], [3.0, 0.0]])
 
 
 def value(order: int) -> float:
@@ -49,7 +57,7 @@ def another_store(tmp_path: Path) -> Iterator[Store]:
 
 def fit(folder: CampaignFolder, spec: CampaignSpec, store: Store) -> TrainedModel:
     surrogate = plugins.create("surrogates", spec.surrogate.name)
-    return train(folder, spec, store, surrogate, usable_observations(store, spec))
+    return train(folder, spec, store, surrogate, usable_observations(store, spec), UNPICKED)
 
 
 def posterior(trained: TrainedModel) -> list[float]:
@@ -155,3 +163,19 @@ def test_too_little_to_learn_from(
     with pytest.raises(SurrogateError):
         fit(folder, spec, store)
     assert store.model_cards() == []
+
+
+def test_the_card_keeps_what_the_model_believes_of_the_other_candidates(
+    folder: CampaignFolder, spec: CampaignSpec, store: Store, computed: Add
+) -> None:
+    fill(store, computed, range(N))
+    trained = fit(folder, spec, store)
+    noted = trained.card.details["unpicked"]
+    assert isinstance(noted, dict)
+    assert noted["candidates"] == len(UNPICKED)
+    quantiles = noted["quantiles"]
+    assert isinstance(quantiles, list)
+    assert quantiles == sorted(quantiles)
+    assert believed_values(trained.model, UNPICKED, spec.seed) == noted
+    assert believed_values(trained.model, UNPICKED, spec.seed + 1) != noted
+    assert believed_values(trained.model, UNPICKED[:0], 0) == {"candidates": 0, "quantiles": []}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discover.report.yardsticks import LEVELS, best_of_draws, coverage, coverage_band
+from discover.report.yardsticks import LEVELS, believed_pool, best_of_draws, coverage, coverage_band
 
 
 def test_best_of_draws_agrees_with_counting_every_order() -> None:
@@ -43,7 +43,7 @@ def test_best_of_draws_stays_exact_for_thousands() -> None:
 
 
 def test_nothing_to_draw_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no value"):
+    with pytest.raises(ValueError, match="cannot be made from 0 values"):
         best_of_draws([])
 
 
@@ -67,3 +67,18 @@ def test_band_of_ten_coins() -> None:
 def test_band_narrows_with_more_predictions() -> None:
     widths = [np.subtract(*reversed(coverage_band(n))).mean() for n in (5, 50, 500)]
     assert widths[0] > widths[1] > widths[2] > 0
+
+
+def test_fewer_draws_than_values_are_the_beginning_of_all() -> None:
+    values = [3.0, 1.0, 4.0, 1.5, 9.0]
+    for part, whole in zip(best_of_draws(values, draws=2), best_of_draws(values), strict=True):
+        np.testing.assert_allclose(part, whole[:2])
+    with pytest.raises(ValueError, match="6 draws cannot be made from 5"):
+        best_of_draws(values, draws=6)
+
+
+def test_believed_pool_is_spread_over_the_noted_quantiles() -> None:
+    noted = {"candidates": 5, "quantiles": [0.0, 1.0, 4.0]}
+    np.testing.assert_allclose(believed_pool(noted), [0.0, 0.5, 1.0, 2.5, 4.0])
+    assert len(believed_pool({"candidates": 10**6, "quantiles": [0.0, 1.0]}, limit=50)) == 50
+    assert len(believed_pool({})) == 0
