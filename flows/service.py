@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import yaml
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.states import Failed
 from pydantic import Field
 
 from discover.campaign import CalculationSettings, CampaignSpec, Dispatch, Plugin, file_plugins
-from discover.errors import CampaignError
+from discover.errors import CampaignError, DiscoverError
 from discover.folder import CampaignFolder
 from flows.campaign import THREADS, steer_here
 from flows.server import home, kept_alive
@@ -68,9 +69,17 @@ class RemoteCampaignSpec(CampaignSpec):
 def launch(campaign: RemoteCampaignSpec) -> State[Any]:
     """Run a campaign from the form; one that exists under this name is resumed.
 
-    Its folder is `campaigns/NAME` in the service's home. CampaignError where a plug-in is a file, or
-    where the name belongs to a campaign that differs in more than its budget.
+    Its folder is `campaigns/NAME` in the service's home. The run fails, saying why, where a plug-in is
+    a file, and where the name belongs to a campaign that differs in more than its budget.
     """
+    try:
+        return steer_here(_made(campaign).root)
+    except DiscoverError as error:
+        return Failed(message=str(error))
+
+
+def _made(campaign: RemoteCampaignSpec) -> CampaignFolder:
+    """The folder of a campaign from the form, with its campaign file; CampaignError where refused."""
     refused = file_plugins(campaign)
     if refused:
         raise CampaignError(
@@ -86,7 +95,7 @@ def launch(campaign: RemoteCampaignSpec) -> State[Any]:
         yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
         encoding="utf-8",
     )
-    return steer_here(folder.root)
+    return folder
 
 
 def serve() -> None:

@@ -155,7 +155,8 @@ class EMTEngine:
 class PotentialEngine:
     """An interatomic potential in place of DFT: quick, and only as good as the potential.
 
-    `potential` is a name as in a campaign file, such as `chgnet` or `mace:path/to.model`.
+    `potential` is a name as in a campaign file, such as `chgnet` or `mace:/path/to.model`; the path of a
+    model file must be absolute, for a job works in a directory of its own.
     """
 
     name = "potential"
