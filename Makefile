@@ -5,7 +5,6 @@
 demo: setup
 	.venv/bin/discover init thermal-conductivity demo --exist-ok
 	.venv/bin/discover run demo
-	.venv/bin/discover results demo
 
 test: setup-test
 	.venv/bin/ruff check .

@@ -133,7 +133,7 @@ def read_daemon(name: str) -> Daemon | None:
     """What was noted of a background process, None where there is no readable note."""
     try:
         note = json.loads((home() / f"{name}.json").read_text(encoding="utf-8"))
-        process = Process.parse(note["process"])
+        process = Process.parse(str(note["process"]))
         return Daemon(process, note["url"]) if process else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
