@@ -1,0 +1,193 @@
+"""`discover up`: campaigns launched by REST and by Prefect's own command; what is refused; the end."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from discover.campaign import CampaignSpec
+
+pytestmark = pytest.mark.slow
+
+LOOPBACK = "0100007F"
+"""127.0.0.1 as in /proc/net/tcp."""
+
+
+class Service(NamedTuple):
+    """A deployment that is served, and campaigns to launch."""
+
+    command: Any
+    prefect: Any
+    deployment: dict[str, Any]
+    spec: dict[str, Any]
+
+    @property
+    def create(self) -> str:
+        return f"/deployments/{self.deployment['id']}/create_flow_run"
+
+    def campaign(self, name: str, **changes: Any) -> dict[str, Any]:
+        """Parameters of a quick campaign of two calculations with changes to its keys."""
+        spec = {**self.spec, "name": name}
+        for key, value in changes.items():
+            spec[key] = {**spec.get(key, {}), **value} if isinstance(value, dict) else value
+        return {"campaign": spec}
+
+    def launch(self, name: str, **changes: Any) -> str:
+        parameters = self.campaign(name, **changes)
+        launched: str = self.prefect.ask(self.create, {"parameters": parameters})["id"]
+        return launched
+
+    def folder(self, name: str) -> Path:
+        return Path(self.command.home / "campaigns" / name)
+
+
+@pytest.fixture(scope="module")
+def service(command: Any, prefect_at: Any, quick_spec: str) -> Iterator[Service]:
+    told = command.run("discover", "up")
+    prefect = prefect_at(command.daemon("server")[1])
+    deployment = prefect.ask("/deployments/name/launch-campaign/discover")
+    assert deployment["id"] in told
+    spec = yaml.safe_load(quick_spec)
+    spec["budget"]["calculations"] = 2
+    yield Service(command, prefect, deployment, spec)
+    command.run("discover", "down")
+
+
+def leaves(
+    schema: dict[str, Any], node: dict[str, Any], key: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """Every field of the form that holds a value, by its dotted key."""
+    target = schema["definitions"].get(node.get("$ref", "").rpartition("/")[2], node)
+    if "properties" not in target:
+        yield key, node
+        return
+    for name, field in target["properties"].items():
+        yield from leaves(schema, field, f"{key}.{name}" if key else name)
+
+
+def test_the_form_is_the_campaign_schema_and_explains_every_key(service: Service) -> None:
+    schema = service.deployment["parameter_openapi_schema"]
+    assert list(schema["properties"]) == ["campaign"]
+    form = schema["definitions"][schema["properties"]["campaign"]["$ref"].rpartition("/")[2]]
+    assert list(form["properties"]) == list(CampaignSpec.model_fields)
+    fields = dict(leaves(schema, form))
+    assert {"objective.goal", "generator.name", "calculation.engine", "seed"} <= set(fields)
+    assert not [key for key, field in fields.items() if not field.get("description")]
+
+
+def test_a_second_up_finds_what_serves(service: Service) -> None:
+    before = [service.command.daemon(name) for name in ("server", "service")]
+    assert service.deployment["id"] in service.command.run("discover", "up")
+    assert [service.command.daemon(name) for name in ("server", "service")] == before
+
+
+def test_server_and_service_listen_on_loopback_only(
+    service: Service, listening: Callable[[int], set[str]]
+) -> None:
+    for name in ("server", "service"):
+        assert listening(service.command.daemon(name)[0].pid) <= {LOOPBACK}
+    assert listening(service.command.daemon("server")[0].pid)
+
+
+@pytest.mark.parametrize(
+    ("key", "changes"),
+    [
+        ("generator.name", {"generator": {"name": "evil/generator.py:Evil", "options": {}}}),
+        ("acquisition.name", {"acquisition": {"name": "evil.py:score"}}),
+        ("surrogate.name", {"surrogate": {"name": "/tmp/evil.py:Evil"}}),
+        ("calculation.kind", {"calculation": {"kind": "evil.py:Evil"}}),
+        ("calculation.engine", {"calculation": {"engine": "../evil.py:Evil"}}),
+        ("dispatch.name", {"dispatch": {"name": "evil.py:Evil"}}),
+        ("descriptors", {"descriptors": ["structure", "evil.py:Evil"]}),
+        ("potential", {"potential": "mace:/tmp/evil.model"}),
+        ("name", {"name": "../../outside"}),
+        ("budget.calculations", {"budget": {"calculations": 0}}),
+        ("'genrator'", {"genrator": {"name": "prototypes"}}),
+    ],
+)
+def test_what_rest_refuses_at_once(key: str, changes: dict[str, Any], service: Service) -> None:
+    parameters = service.campaign("refused", **{k: v for k, v in changes.items() if k != "name"})
+    parameters["campaign"].update({k: v for k, v in changes.items() if k == "name"})
+    code, detail = service.prefect.refusal(service.create, {"parameters": parameters})
+    assert code == 409
+    assert key in detail
+    assert not service.prefect.flow_runs("refused")
+
+
+def test_campaigns_launched_from_remote(service: Service) -> None:
+    prefect = service.prefect
+    launched = service.launch("by-rest")
+    hidden = service.launch(
+        "hidden-file", calculation={"engine_settings": {"potential": "mace:/tmp/evil.model"}}
+    )
+    state = prefect.ended(launched)
+    assert (state["type"], state["message"]) == ("COMPLETED", "budget: 2 calculations")
+    (run,) = prefect.flow_runs("by-rest")  # the run is called like the campaign
+    assert run["id"] == launched
+    assert {artifact["key"] for artifact in prefect.artifacts(run)} == {
+        "by-rest-report",
+        "by-rest-progress",
+    }
+    folder = service.folder("by-rest")
+    wanted = CampaignSpec.model_validate(service.campaign("by-rest")["campaign"])
+    assert CampaignSpec.model_validate(yaml.safe_load((folder / "campaign.yaml").read_text())) == (
+        wanted
+    )
+    first = json.loads(service.command.run("discover", "results", folder, "--json"))
+    assert len(first) == 2
+
+    state = prefect.ended(hidden)
+    assert state["type"] == "FAILED"
+    assert state["message"].startswith(
+        "calculation.engine_settings.potential: files are refused from remote"
+    )
+    assert not service.folder("hidden-file").exists()
+
+    other = service.launch("by-rest", initial=1)
+    parameters = service.campaign("by-rest", budget={"calculations": 3})
+    told = service.command.run(
+        *("prefect", "deployment", "run", "launch-campaign/discover"),
+        *("--params", json.dumps(parameters)),
+        PREFECT_API_URL=prefect.url,
+    )
+    state = prefect.ended(other)
+    assert state["type"] == "FAILED"
+    assert state["message"].startswith("a campaign called 'by-rest' exists and differs in: initial")
+    resumed = re.search(r"flow-run/([0-9a-f-]{36})", told)
+    assert resumed, told
+    state = prefect.ended(resumed[1])
+    assert (state["type"], state["message"]) == ("COMPLETED", "budget: 3 calculations")
+    second = json.loads(service.command.run("discover", "results", folder, "--json"))
+    assert len(second) == 3
+    assert {row["calculation"] for row in first} < {row["calculation"] for row in second}
+
+
+def test_down_ends_everything_and_the_campaign_can_be_resumed(
+    service: Service,
+    processes_of_session: Callable[[int], list[Path]],
+    wait_until: Callable[[Callable[[], Any], str], Any],
+) -> None:
+    service.launch("cut-short", budget={"calculations": 5})
+    folder = service.folder("cut-short")
+    wait_until(lambda: list(folder.glob("jobs/*/result.json")), "the first result")
+    leaders = [service.command.daemon(name)[0].pid for name in ("service", "server")]
+    assert service.command.run("discover", "down").split("\n")[:2] == [
+        "service: ended",
+        "server: ended",
+    ]
+    assert not [p for leader in leaders for p in processes_of_session(leader)]
+    status = json.loads(service.command.run("discover", "status", folder, "--json"))
+    assert status["state"] == "interrupted"
+    assert "was not running" in service.command.run("discover", "down")
+    service.command.run("discover", "run", folder, "--no-dashboard")
+    results = json.loads(service.command.run("discover", "results", folder, "--json"))
+    assert len(results) == 5
+    service.command.run("discover", "up")
+    (run,) = service.prefect.flow_runs("cut-short")
+    assert run["state"]["type"] == "CRASHED"
