@@ -165,9 +165,8 @@ def steer_here(directory: Path) -> State[Any]:
     What it tells goes to the run's log and to `LOG`, which a terminal may listen to.
     """
     run_log = get_run_logger()
-    logging.getLogger("prefect.task_runs").setLevel(
-        logging.WARNING
-    )  # the tasks are on the timeline
+    # Tasks are on the timeline, and a failure is told by the campaign itself or raised by the flow.
+    logging.getLogger("prefect.task_runs").setLevel(logging.CRITICAL)
 
     def told(line: str) -> None:
         run_log.info(line)

@@ -94,7 +94,7 @@ class Prefect:
     def task_runs(self, flow_run: Any) -> list[Any]:
         """Task runs of a flow run; they reach the server some time after they ended."""
         only = {"flow_runs": {"id": {"any_": [flow_run["id"]]}}}
-        found: list[Any] = wait_until(
+        found: list[Any] = _wait_until(
             lambda: _all_final(self.ask("/task_runs/filter", only)), "task runs that ended"
         )
         return found
