@@ -158,10 +158,23 @@ class CampaignSpec(Section):
         return property_named(self.objective.property)
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error, not a silent choice of the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for number, key in enumerate(keys):
+            if key in keys[:number]:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", node.value[number][0].start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
 def read_spec(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; CampaignError where there is none or it cannot be parsed."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 - is safe
     except FileNotFoundError:
         raise CampaignError(f"{path}: there is no such file") from None
     except OSError as error:

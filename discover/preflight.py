@@ -13,8 +13,10 @@ from discover.campaign import CampaignSpec, parse_spec, read_spec
 from discover.errors import CampaignError, DiscoverError
 from discover.folder import CampaignFolder
 from discover.potentials import load_potential
+from discover.store.base import Store
 
 LOW_DISK_BYTES = 200 * 2**20
+FIXED_KEYS = ("generator", "potential", "relaxation", "descriptors", "calculation", "seed")
 
 
 def check_file(path: Path) -> tuple[CampaignSpec | None, list[str]]:
@@ -41,6 +43,38 @@ def check_folder(folder: CampaignFolder) -> CampaignSpec:
             f"{LOW_DISK_BYTES / 2**20:.0f} MB"
         )
     return spec
+
+
+def check_unchanged(store: Store, spec: CampaignSpec, source: str) -> None:
+    """CampaignError where a key was changed on which the data in the store depend.
+
+    Values of another property, fidelity or structure must not be mixed with those that are there.
+    The calculation may be changed as long as it gave no value; everything else at any time.
+    """
+    begun = store.value("begun_with")
+    if begun is None or not any(store.count_candidates().values()):
+        return
+    present = _fixed_part(spec)
+    changed = [
+        f"{source}: {key}: cannot be changed once a campaign has begun (it began with {begun[key]}); "
+        "change it back, or begin a new campaign in another folder"
+        for key in present
+        if begun[key] != present[key]
+        and not (key == "calculation" and not store.observations(quarantined=True))
+    ]
+    if changed:
+        raise CampaignError("\n".join(changed))
+
+
+def note_beginning(store: Store, spec: CampaignSpec) -> None:
+    """Note, before the first candidate, what the data in the store will depend on."""
+    if not any(store.count_candidates().values()):
+        store.set_value("begun_with", _fixed_part(spec))
+
+
+def _fixed_part(spec: CampaignSpec) -> dict[str, Any]:
+    fixed = spec.model_dump(mode="json", include=set(FIXED_KEYS))
+    return fixed | {"property": spec.objective.property}
 
 
 def _surroundings(spec: CampaignSpec, source: str, base: Path) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import closing
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from discover.errors import LeaseHeldError, SurrogateError
 from discover.folder import CampaignFolder
 from discover.jobs import Jobs
 from discover.lease import SteeringLease
-from discover.pool import KnownCandidates, Pool
 from discover.records import (
     ACTIVE_STATES,
     Calculation,
@@ -29,19 +28,14 @@ from discover.records import (
     Prediction,
 )
 from discover.steering import Action, Collect, Pick, Propose, Rules, Situation, Stop, Train, steer
+from discover.stopping import StopRequest, clear_request, request_of
 from discover.store.base import Store
+from discover.supply import CandidateSupply
 from discover.training import TrainedModel, train, usable_observations
-
-if TYPE_CHECKING:
-    from discover.potentials.base import Potential
-    from generators import Generator
 
 Result = TypeVar("Result")
 POLL_SECONDS = 0.2
 LOOK_AGAIN_SECONDS = 15.0
-STOP_AFTER_RUNNING = "after-running"
-STOP_NOW = "now"
-"""Values of the store's `stop`: let running jobs end first, or cancel them."""
 
 
 class CampaignRunner:
@@ -63,22 +57,14 @@ class CampaignRunner:
         self.folder, self.spec, self.store = folder, spec, store
         self._lease = lease
         self._told = told
-        self._pool = Pool()
-        self._known = KnownCandidates()
+        self._supply = CandidateSupply(folder, spec, store)
         self._trained: TrainedModel | None = None
         self._trained_on = 0
-        self._potential: Potential | None = None
         base = folder.root
-        self._generator: Generator = plugins.create(
-            "generators", spec.generator.name, spec.generator.options, base
-        )
         self._surrogate = plugins.create(
             "surrogates", spec.surrogate.name, spec.surrogate.options, base
         )
         self._acquisition = load_acquisition(spec.acquisition.name, spec.acquisition.options, base)
-        self._descriptors = [
-            plugins.create("descriptors", name, {}, base) for name in spec.descriptors
-        ]
         dispatcher: Dispatcher = plugins.load("dispatchers", spec.dispatch.name, base)(
             folder.slots,
             jobs=spec.dispatch.jobs,
@@ -93,9 +79,10 @@ class CampaignRunner:
     def run(self) -> Stop:
         """Resume or start the campaign and steer it to its end; says why it stopped."""
         self.store.set_value("stopped", None)
-        self.store.set_value("stop", None)
         self._recover()
-        return steer(self, Rules.of(self.spec))
+        stop = steer(self, Rules.of(self.spec))
+        clear_request(self.store)
+        return stop
 
     # --- the World of discover.steering -------------------------------------------------------
 
@@ -103,8 +90,8 @@ class CampaignRunner:
         """What the store and the dispatcher know now; LeaseHeldError where the lease was lost."""
         if self._lease.lost.is_set():
             raise LeaseHeldError("another process has taken over this campaign; this one ends")
-        request = self.store.value("stop")
-        if request == STOP_NOW:
+        request = request_of(self.store)
+        if request is StopRequest.NOW:
             self.jobs.cancel_active()
         ended, active = self.jobs.poll()
         calculations = self.store.calculations()
@@ -112,8 +99,8 @@ class CampaignRunner:
             ended=ended,
             active=active,
             picked=len(calculations),
-            ready=len(self._pool),
-            exhausted=bool(self.store.value("exhausted")),
+            ready=len(self._supply.pool),
+            exhausted=self._supply.exhausted,
             observed=len(usable_observations(self.store, self.spec)),
             trained_on=self._trained_on,
             has_model=self._trained is not None,
@@ -173,7 +160,7 @@ class CampaignRunner:
         look_again = time.monotonic() + LOOK_AGAIN_SECONDS
         while time.monotonic() < look_again:
             ended, active = self.jobs.poll()
-            if ended or not active or self._lease.lost.is_set() or self.store.value("stop"):
+            if ended or not active or self._lease.lost.is_set() or request_of(self.store):
                 break
             time.sleep(POLL_SECONDS)
         self._pass_started = time.time()
@@ -191,12 +178,10 @@ class CampaignRunner:
 
     def _recover(self) -> None:
         """Bring memory and jobs to where the store says that they are."""
-        self._apply_proposal()
-        self._relax([*self.store.candidates(CandidateState.PROPOSED)])
-        picked = {calculation.candidate for calculation in self.store.calculations()}
-        self._pool = Pool()
-        self._pool.add(c for c in self.store.candidates(CandidateState.READY) if c.id not in picked)
-        self._known.add(self.store.candidates())
+        unfinished = self._supply.recover()
+        if unfinished:
+            self._relax(unfinished)
+        self._supply.reload(picked={c.candidate for c in self.store.calculations()})
         cards = self.store.model_cards()
         if cards:
             seen = set(cards[-1].observations)
@@ -227,7 +212,7 @@ class CampaignRunner:
                 self.store,
                 self._surrogate,
                 observations,
-                unpicked=self._pool.open()[1],
+                unpicked=self._supply.pool.open()[1],
             )
         except SurrogateError as error:
             self._trained = None
@@ -241,71 +226,26 @@ class CampaignRunner:
         )
 
     def _propose(self, n: int) -> list[Candidate]:
-        """Draw from the generator; the draw is in the store before it takes effect."""
-        from generators import GeneratorContext
-
-        position = int(self.store.value("position") or 0)
-        proposal = self._generator.propose(
-            n, GeneratorContext(seed=self.spec.seed, position=position, known=self._known.ids)
-        )
-        self.store.set_value("proposal", proposal.model_dump(mode="json"))
-        self._pass_notes.proposed += len(proposal.candidates)
-        return self._apply_proposal()
-
-    def _apply_proposal(self) -> list[Candidate]:
-        """Take in the noted draw; doing it again after a kill changes nothing."""
-        from generators import Proposal
-
-        noted = self.store.value("proposal")
-        if noted is None:
-            return []
-        proposal = Proposal.model_validate(noted)
-        self.store.add_candidates(proposal.candidates)
-        self.store.set_value("position", proposal.position)
-        self.store.set_value("exhausted", proposal.exhausted)
-        self.store.set_value("proposal", None)
-        self._known.add(proposal.candidates)
-        return list(proposal.candidates)
+        proposed = self._supply.propose(n)
+        self._pass_notes.proposed += len(proposed)
+        return proposed
 
     def _relax(self, proposed: list[Candidate]) -> None:
-        """Relax, filter and featurize; all of them are updated in one transaction."""
-        if not proposed:
-            return
-        from discover.potentials import load_potential
-        from discover.potentials.screening import screen
-        from surrogates.descriptors import featurize
-
-        if self._potential is None:
-            self._potential = load_potential(self.spec.potential, self.folder.root)
-        namesakes = (
-            self.store.candidate(i) for i in self._known.of_formulas(c.formula for c in proposed)
-        )
-        screened = screen(
-            proposed,
-            self._potential,
-            self.spec.relaxation,
-            self.spec.filters,
-            references=self.folder.models,
-            others=[c for c in namesakes if c.state is CandidateState.READY],
-        )
-        ready = featurize(
-            [c for c in screened if c.state is CandidateState.READY], self._descriptors
-        )
-        rejected = [c for c in screened if c.state is CandidateState.REJECTED]
-        self.store.update_candidates([*ready, *rejected])
-        self._pool.add(ready)
-        self._pass_notes.rejected += len(rejected)
+        screened = self._supply.screen(proposed)
+        ready = sum(c.state is CandidateState.READY for c in screened)
+        self._pass_notes.rejected += len(screened) - ready
         self._told(
-            f"relaxed {len(screened)} candidates: {len(ready)} ready, {len(rejected)} rejected"
+            f"{'relaxed and ' if self.spec.relaxation.enabled else ''}filtered {len(screened)} "
+            f"candidates: {ready} ready, {len(screened) - ready} rejected"
         )
 
     def _select(self, *, explore: bool) -> tuple[str, Prediction | None]:
         """The next candidate: the model's best, or while exploring the generator's next."""
         if explore or self._trained is None:
-            return self._pool.first(), None
+            return self._supply.pool.first(), None
         from discover.acquisition.selection import select
 
-        ids, features = self._pool.open()
+        ids, features = self._supply.pool.open()
         usable = usable_observations(self.store, self.spec)
         fitted = set(self._trained.card.observations)
         unknown_to_model = [
@@ -336,7 +276,7 @@ class CampaignRunner:
             picked_by="initial" if prediction is None else self.spec.acquisition.name,
             prediction=prediction,
         )
-        self._pool.remove(candidate_id)
+        self._supply.pool.remove(candidate_id)
         if calculation is None:
             twin = candidate.model_copy(
                 update={
@@ -392,12 +332,14 @@ def run_campaign(
 
     Raises CampaignError listing every problem, LeaseHeldError where another process steers it.
     """
-    from discover.preflight import check_folder
+    from discover.preflight import check_folder, check_unchanged, note_beginning
     from discover.report.page import write_report
 
     spec = check_folder(folder)
     with closing(folder.open_store(spec)) as store:
         with SteeringLease(store) as lease:
+            check_unchanged(store, spec, str(folder.spec_file))
+            note_beginning(store, spec)
             stop = runner_class(folder, spec, store, lease, told).run()
         write_report(folder, spec, store)
     return stop

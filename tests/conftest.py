@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,15 +117,17 @@ def finished_campaign(finished_run: FinishedRun, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def service_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Environment of commands that start a Prefect server of their own, away from the user's."""
+def service_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Environment of commands that start a Prefect server of their own, ended with the tests."""
     home = tmp_path_factory.mktemp("service")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
-    return environment | {
+    environment |= {
         "DISCOVER_HOME": str(home / "discover"),
         "DISCOVER_DASHBOARD_PORT": str(port),
         "PREFECT_HOME": str(home / "prefect"),
     }
+    yield environment
+    subprocess.run([sys.executable, "-m", "discover", "down"], env=environment, check=False)

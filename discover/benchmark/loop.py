@@ -54,7 +54,6 @@ class SimulatedWorld:
     barrier: bool
     clock: float = 0.0
     overhead: float = 0.0
-    busy: float = 0.0
     last_start: float = 0.0
     batch_open: bool = True
     trained_on: int = 0

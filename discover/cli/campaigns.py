@@ -134,7 +134,7 @@ def stop(
 
     from discover.folder import CampaignFolder
     from discover.lease import is_alive
-    from discover.runner import STOP_AFTER_RUNNING, STOP_NOW
+    from discover.stopping import StopRequest, ask_to_stop
 
     folder = CampaignFolder.at(campaign)
     with closing(folder.open_existing_store(folder.load())) as store:
@@ -142,7 +142,7 @@ def stop(
         if lease is None or not is_alive(lease, time.time()):
             typer.echo("this campaign is not running")
             return
-        store.set_value("stop", STOP_NOW if now else STOP_AFTER_RUNNING)
+        ask_to_stop(store, StopRequest.NOW if now else StopRequest.AFTER_RUNNING)
     typer.echo(
         "asked to stop" + ("; running jobs are cancelled" if now else " after the running jobs")
     )

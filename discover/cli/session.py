@@ -52,11 +52,13 @@ def _run_in_prefect(folder: CampaignFolder, spec: CampaignSpec, told: Teller) ->
     from discover.errors import MissingDependencyError
 
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    from flows.server import dashboard_url, ensure_server, kept_alive
+    from flows.server import ServerError, dashboard_url, ensure_server, kept_alive
 
     url = ensure_server()
     told(f"dashboard: {dashboard_url(url)}")
     try:
+        import httpx
+
         from flows.campaign import LOG, campaign
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
@@ -66,10 +68,15 @@ def _run_in_prefect(folder: CampaignFolder, spec: CampaignSpec, told: Teller) ->
     LOG.setLevel(logging.INFO)
     LOG.propagate = False
     LOG.addHandler(_Listener(told))
-    with kept_alive():
-        state = campaign.with_options(on_running=[_announce(told, url)])(
-            spec.name, str(folder.root), return_state=True
-        )
+    shown = campaign.with_options(on_running=[_announce(told, url)])
+    try:
+        with kept_alive():
+            state = shown(spec.name, str(folder.root), return_state=True)
+    except httpx.TransportError as error:
+        raise ServerError(
+            f"the Prefect server at {url} does not answer any more ({error!r}); nothing of the campaign "
+            f"is lost: start the server and `discover resume {folder.root}`, or add --no-dashboard"
+        ) from error
     if isinstance(state.data, BaseException) or state.is_crashed():
         state.result(raise_on_failure=True)
 
@@ -95,11 +102,13 @@ def _announce(told: Teller, api_url: str) -> Callable[..., None]:
 
 
 def _check_free(folder: CampaignFolder, spec: CampaignSpec) -> None:
-    """LeaseHeldError at once where another process steers; run_campaign itself makes sure of it."""
+    """What `run_campaign` refuses for what is in the store, before the dashboard is started."""
     from discover.errors import LeaseHeldError
     from discover.lease import is_alive
+    from discover.preflight import check_unchanged
 
     with closing(folder.open_store(spec)) as store:
+        check_unchanged(store, spec, str(folder.spec_file))
         lease = store.lease()
         if lease is not None and is_alive(lease, time.time()):
             raise LeaseHeldError(
@@ -165,11 +174,11 @@ def _watch(
 @contextmanager
 def _ctrl_c_stops(folder: CampaignFolder, spec: CampaignSpec, told: Teller) -> Iterator[None]:
     """First Ctrl-C (or SIGTERM): stop after the running jobs; the second ends this process at once."""
-    from discover.runner import STOP_AFTER_RUNNING
+    from discover.stopping import StopRequest, ask_to_stop
 
     def ask() -> None:
         with closing(folder.open_store(spec)) as store:
-            store.set_value("stop", STOP_AFTER_RUNNING)
+            ask_to_stop(store, StopRequest.AFTER_RUNNING)
         told(
             "stopping after the running jobs; Ctrl-C again ends at once (jobs go on, resume later)"
         )

@@ -78,6 +78,7 @@ def test_plugin_errors_come_with_the_option(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("a: [1, 2", "is not valid YAML"),
+        ("seed: 1\nname: x\nseed: 2\n", "the key 'seed' stands twice"),
         ("- 1\n- 2\n", "must hold keys and values"),
         ("", "must hold keys and values"),
         ("a: !!python/object/apply:os.system [true]", "is not valid YAML"),

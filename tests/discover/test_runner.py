@@ -20,7 +20,7 @@ import yaml
 
 from discover.campaign import CampaignSpec
 from discover.dispatch.local import LocalDispatcher
-from discover.errors import LeaseHeldError
+from discover.errors import CampaignError, LeaseHeldError
 from discover.folder import CampaignFolder
 from discover.records import (
     ACTIVE_STATES,
@@ -33,13 +33,12 @@ from discover.records import (
 )
 from discover.results import ranking
 from discover.runner import (
-    STOP_AFTER_RUNNING,
-    STOP_NOW,
     CampaignRunner,
     failures_in_a_row,
     run_campaign,
 )
 from discover.steering import Stop
+from discover.stopping import StopRequest, ask_to_stop
 from discover.store import Store
 from discover.store.sqlite import SQLiteStore
 
@@ -246,15 +245,18 @@ def test_other_goals(
 
 @pytest.mark.parametrize(
     ("request_", "left"),
-    [(STOP_AFTER_RUNNING, CalculationState.DONE), (STOP_NOW, CalculationState.CANCELLED)],
+    [
+        (StopRequest.AFTER_RUNNING, CalculationState.DONE),
+        (StopRequest.NOW, CalculationState.CANCELLED),
+    ],
 )
 def test_user_stop_and_resume(
-    request_: str, left: CalculationState, quick_campaign: Path, undisturbed: list[Picked]
+    request_: StopRequest, left: CalculationState, quick_campaign: Path, undisturbed: list[Picked]
 ) -> None:
     class Stopped(CampaignRunner):
         def follow(self, calculation: Calculation) -> None:
             if calculation.order == 1:
-                self.store.set_value("stop", request_)
+                ask_to_stop(self.store, request_)
 
     change(quick_campaign, budget={"calculations": 4})
     assert run(quick_campaign, Stopped) == Stop("stopped by the user")
@@ -389,3 +391,46 @@ def test_failures_of_an_earlier_run_and_jobs_under_way_do_not_count() -> None:
     failed, running = CalculationState.FAILED, CalculationState.RUNNING
     calculations = [ended(0, 10.0, failed), ended(1, 20.0, failed), ended(2, 30.0, running)]
     assert failures_in_a_row(calculations, since=15.0) == 1
+
+
+# --- what may change between two runs -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("descriptors", ["composition"]),
+        ("seed", 7),
+        ("calculation", {"settings": {"volumes": 7}}),
+        ("generator", {"options": {"elements": ["Ni", "O"], "prototypes": ["rocksalt"]}}),
+    ],
+)
+def test_what_the_data_depend_on_cannot_be_changed(
+    key: str, value: Any, finished_campaign: Path, undisturbed: list[Picked]
+) -> None:
+    change(finished_campaign, **{key: value}, budget={"calculations": 9})
+    with pytest.raises(CampaignError, match=f"{key}: cannot be changed once a campaign has begun"):
+        run(finished_campaign)
+    assert results(finished_campaign) == undisturbed
+
+
+def test_anything_may_be_changed_before_the_first_candidate(
+    quick_campaign: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        kill_at(patch, Point(SQLiteStore, "add_candidates", "before"))
+        with pytest.raises(Killed):
+            run(quick_campaign)
+    spec, store = opened(quick_campaign)
+    with closing(store):
+        store.set_value("proposal", None)
+    change(quick_campaign, seed=spec.seed + 1, budget={"calculations": 1})
+    assert run(quick_campaign) == Stop("budget: 1 calculations")
+
+
+def test_a_request_to_stop_of_before_this_process_is_not_for_it(quick_campaign: Path) -> None:
+    _, store = opened(quick_campaign)
+    with closing(store):
+        store.set_value("stop", {"request": "now", "asked_at": 1.0})
+    change(quick_campaign, budget={"calculations": 1})
+    assert run(quick_campaign) == Stop("budget: 1 calculations")
