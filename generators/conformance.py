@@ -18,7 +18,8 @@ from collections.abc import Callable
 from ase.data import chemical_symbols
 
 from discover.records import Candidate, CandidateState
-from discover.structures.fingerprint import find_duplicate, reduced_formula, spacegroup
+from discover.structures.fingerprint import find_duplicate, reduced_formula
+from discover.structures.symmetry import spacegroup
 from generators.base import Generator, GeneratorContext, Proposal
 
 NewGenerator = Callable[[], Generator]

@@ -16,6 +16,7 @@ from discover.records import Candidate
 
 if TYPE_CHECKING:
     from discover.structures.crystal import Crystal
+from discover.structures.symmetry import standardized
 
 Array = npt.NDArray[np.float64]
 
@@ -240,11 +241,7 @@ def _bonds(crystal: Crystal, shell: float) -> list[tuple[int, int, float]]:
 
 
 def _primitive_atoms(crystal: Crystal, name: str) -> int:
-    import spglib
-
-    primitive = spglib.find_primitive(
-        (crystal.cell_angstrom, crystal.scaled_positions, crystal.numbers), symprec=1e-2
-    )
-    if primitive is None:
-        raise StructureError(f"candidate {name}: spglib finds no primitive cell")
-    return len(primitive[2])
+    try:
+        return len(standardized(crystal, primitive=True).numbers)
+    except StructureError as error:
+        raise StructureError(f"candidate {name}: {error}") from error

@@ -14,9 +14,10 @@ from pydantic import AfterValidator, Field
 
 from discover.calculations.base import Engine, Outcome, Value
 from discover.calculations.files import JsonLines
-from discover.errors import CalculationError
+from discover.errors import CalculationError, StructureError
 from discover.properties import property_named
 from discover.structures.crystal import Crystal
+from discover.structures.symmetry import standardized
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 POINTS = "points.jsonl"
 
 _RECENTRINGS = 3
-_SYMMETRY_TOLERANCE_ANGSTROM = 0.01
 _GRUNEISEN_RANGE = (0.7, 4.0)
 """B' of 1.7 to 8.3, wider than that of ordinary solids: an energy-volume curve that is too rough for
 its third derivative shows as a value outside, and the conductivity goes with 1/γ²."""
@@ -279,21 +279,10 @@ class _SinglePoints:
 
 
 def _primitive(crystal: Crystal) -> Atoms:
-    import spglib
-    from ase import Atoms
-
-    found = spglib.standardize_cell(
-        (crystal.cell_angstrom, crystal.scaled_positions, crystal.numbers),
-        to_primitive=True,
-        no_idealize=False,
-        symprec=_SYMMETRY_TOLERANCE_ANGSTROM,
-    )
-    if found is None:
-        raise CalculationError(
-            "spglib finds no symmetry in this structure: are two atoms on the same place?"
-        )
-    cell, positions, numbers = found
-    return Atoms(numbers=numbers, cell=cell, scaled_positions=positions, pbc=True)
+    try:
+        return standardized(crystal, primitive=True).to_atoms()
+    except StructureError as error:
+        raise CalculationError(f"the primitive cell cannot be found: {error}") from error
 
 
 def _check_elements(cell: Atoms, engine: Engine) -> None:

@@ -13,7 +13,7 @@ from discover.potentials import unknown_elements
 from discover.potentials.base import Potential
 from discover.records import Relaxation
 from discover.structures.crystal import Crystal
-from discover.structures.fingerprint import SYMPREC_ANGSTROM
+from discover.structures.symmetry import SYMPREC_ANGSTROM
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -13,7 +13,8 @@ from discover.potentials.reference import ReferenceEnergies
 from discover.potentials.relaxation import relax
 from discover.records import Candidate, CandidateState
 from discover.structures.crystal import Crystal
-from discover.structures.fingerprint import find_duplicate, spacegroup
+from discover.structures.fingerprint import find_duplicate
+from discover.structures.symmetry import spacegroup
 from discover.structures.validity import distance_problem, symmetry_problem
 
 

@@ -9,8 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from discover.errors import StructureError
 from discover.records import content_hash
 from discover.structures.crystal import Crystal
+from discover.structures.symmetry import standardized
 
 Array = npt.NDArray[np.float64]
 
@@ -24,7 +26,6 @@ _BOND = 1.12
 """A bond joins atoms no further apart than this times the shorter of their nearest distances."""
 _ON_FACE = 1e-3
 """Fractional coordinate below which an atom lies on a face, and is drawn on the opposite one too."""
-_SYMPREC_ANGSTROM = 0.01
 _COINCIDENT_ANGSTROM = 1e-6
 
 
@@ -99,20 +100,18 @@ def element_colours(crystal: Crystal) -> list[ElementColour]:
 
 
 def _conventional(crystal: Crystal) -> _Cell:
-    import spglib
-
-    given = _Cell(
-        crystal.numbers, np.array(crystal.cell_angstrom), np.array(crystal.scaled_positions)
-    )
-    found = spglib.standardize_cell(
-        (given.vectors, given.scaled, given.numbers), symprec=_SYMPREC_ANGSTROM
-    )
-    if found is None:
-        return given
-    vectors, scaled, numbers = found
-    if not (np.abs(scaled - np.round(scaled)) < _ON_FACE).all(axis=1).any():
+    try:
+        shown = standardized(crystal, primitive=False)
+    except StructureError:
+        shown = crystal
+    vectors, scaled = np.array(shown.cell_angstrom), np.array(shown.scaled_positions)
+    if shown is not crystal and not _any_on_corner(scaled):
         scaled = scaled - scaled[0]  # a cell with an atom at its corners is the one people know
-    return _Cell(tuple(int(z) for z in numbers), vectors, scaled)
+    return _Cell(shown.numbers, vectors, scaled)
+
+
+def _any_on_corner(scaled: Array) -> bool:
+    return bool((np.abs(scaled - np.round(scaled)) < _ON_FACE).all(axis=1).any())
 
 
 def _completed(cell: _Cell) -> tuple[list[int], Array]:

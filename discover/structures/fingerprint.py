@@ -7,11 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TypeVar
 
-from discover.errors import StructureError
 from discover.structures.crystal import Crystal
-
-SYMPREC_ANGSTROM = 0.01
-"""Distance within which atoms count as equivalent when the space group is determined."""
+from discover.structures.symmetry import SYMPREC_ANGSTROM, spacegroup
 
 Key = TypeVar("Key")
 
@@ -24,26 +21,6 @@ def reduced_formula(crystal: Crystal) -> str:
     divisor = math.gcd(*counts.values())
     ordered = sorted((Element.from_Z(number), n // divisor) for number, n in counts.items())
     return "".join(f"{element.symbol}{n if n > 1 else ''}" for element, n in ordered)
-
-
-def spacegroup(crystal: Crystal, symprec: float = SYMPREC_ANGSTROM) -> int:
-    """International number of the space group, found by spglib within `symprec` (Å).
-
-    Raises StructureError where spglib finds none, as for atoms on top of one another.
-    """
-    import spglib
-
-    cell = (crystal.cell_angstrom, crystal.scaled_positions, crystal.numbers)
-    try:
-        dataset = spglib.get_symmetry_dataset(cell, symprec=symprec)
-    except spglib.SpglibError:  # raised instead of None, once anything in this process chose so
-        dataset = None
-    if dataset is None:
-        raise StructureError(
-            f"{reduced_formula(crystal)}: no space group found within {symprec} Å; "
-            "are atoms on top of one another?"
-        )
-    return int(dataset.number)
 
 
 def fingerprint(crystal: Crystal, symprec: float = SYMPREC_ANGSTROM) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from discover.errors import StructureError
 from discover.structures.crystal import Crystal
-from discover.structures.fingerprint import spacegroup
+from discover.structures.symmetry import spacegroup
 
 RELAXED_SYMPREC_ANGSTROM = 0.05
 """Tolerance for the space group of relaxed structures, which carry the optimizer's noise."""

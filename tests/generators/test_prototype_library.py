@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ase.data import atomic_numbers
 
-from discover.structures.fingerprint import spacegroup
+from discover.structures.symmetry import spacegroup
 from generators.chemistry import Ion
 from generators.decorations import DecorationSpace
 from generators.prototype_library import PROTOTYPES, PrototypeName

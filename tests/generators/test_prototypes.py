@@ -6,7 +6,7 @@ from pydantic import TypeAdapter
 
 from discover import plugins
 from discover.errors import CampaignError, PluginError
-from discover.structures.fingerprint import spacegroup
+from discover.structures.symmetry import spacegroup
 from generators import GeneratorContext
 from generators.chemistry import known_elements
 from generators.conformance import GeneratorConformance

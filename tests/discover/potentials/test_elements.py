@@ -6,7 +6,7 @@ from ase.data import chemical_symbols, covalent_radii
 
 from discover.errors import PotentialError
 from discover.potentials.elements import elemental_crystal
-from discover.structures.fingerprint import spacegroup
+from discover.structures.symmetry import spacegroup
 
 NOBLE = {"He", "Ne", "Ar", "Kr", "Xe"}
 NONE = {"Po", "At", "Rn", "Fr", "Ra", "Np", "Pu", "Am"}

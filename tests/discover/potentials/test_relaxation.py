@@ -11,7 +11,7 @@ from discover.campaign import RelaxationSettings
 from discover.potentials.emt import EMTPotential
 from discover.potentials.relaxation import relax
 from discover.structures.crystal import Crystal
-from discover.structures.fingerprint import spacegroup
+from discover.structures.symmetry import spacegroup
 
 TIGHT = RelaxationSettings(fmax_ev_per_angstrom=1e-3, max_volume_change=1.0)
 EMT_POTENTIAL = EMTPotential()

@@ -10,8 +10,8 @@ from discover.structures.fingerprint import (
     find_duplicate,
     fingerprint,
     reduced_formula,
-    spacegroup,
 )
+from discover.structures.symmetry import spacegroup
 
 
 def crystal(structure, formula, **lattice):
