@@ -44,7 +44,8 @@ class SteeringLease:
             heartbeat_at=now,
             ttl_seconds=TTL_SECONDS,
         )
-        self._store.acquire_lease(wanted, steal=present is not None and not is_alive(present, now))
+        dead = present if present and not is_alive(present, now) else None
+        self._store.acquire_lease(wanted, replacing=dead.holder if dead else None)
         self._thread.start()
         return self
 

@@ -168,11 +168,12 @@ class Store(ABC):
     # --- who steers, and what users ask -------------------------------------------------------
 
     @abstractmethod
-    def acquire_lease(self, lease: Lease, *, steal: bool = False) -> None:
+    def acquire_lease(self, lease: Lease, *, replacing: str | None = None) -> None:
         """Take the lease; LeaseHeldError where another holder's has not expired.
 
         A lease is expired when `lease.acquired_at` (the taker's clock) is more than `ttl_seconds` past
-        the old one's heartbeat. `steal` takes it anyway (the caller knows that the holder is dead).
+        the old one's heartbeat. The lease of the holder `replacing`, whom the caller knows to be dead,
+        is taken anyway, while it is still that holder's: of several takers one succeeds.
         """
 
     @abstractmethod

@@ -409,12 +409,20 @@ class StoreConformance:
         with pytest.raises(LeaseHeldError):
             store.acquire_lease(lease("third", 500.0, ttl_seconds=1.0))
 
-    def test_a_lease_can_be_stolen(self, store: Store) -> None:
-        store.acquire_lease(lease("first", 100.0))
-        store.acquire_lease(lease("second", 101.0), steal=True)
+    def test_of_two_that_replace_a_dead_holder_the_second_is_refused(self, store: Store) -> None:
+        store.acquire_lease(lease("dead", 100.0))
+        store.acquire_lease(lease("second", 101.0), replacing="dead")
         assert store.lease() == lease("second", 101.0)
         with pytest.raises(LeaseHeldError):
-            store.renew_lease("first", 102.0)
+            store.acquire_lease(lease("third", 101.5), replacing="dead")
+        with pytest.raises(LeaseHeldError):
+            store.renew_lease("dead", 102.0)
+        assert store.lease() == lease("second", 101.0)
+
+    def test_a_lease_is_free_when_the_dead_holder_is_gone_or_expired(self, store: Store) -> None:
+        store.acquire_lease(lease("first", 100.0), replacing="dead")
+        store.acquire_lease(lease("second", 160.5), replacing="dead")
+        assert store.lease() == lease("second", 160.5)
 
     def test_only_the_holder_releases_the_lease(self, store: Store) -> None:
         store.release_lease("nobody")
@@ -463,7 +471,8 @@ class StoreConformance:
     def test_any_lease_and_value_come_back_as_they_were(
         self, store: Store, held: Lease, value: Any
     ) -> None:
-        store.acquire_lease(held, steal=True)
+        before = store.lease()
+        store.acquire_lease(held, replacing=before.holder if before else None)
         store.set_value("name", value)
         assert store.lease() == held
         assert store.value("name") == value

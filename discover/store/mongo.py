@@ -231,12 +231,11 @@ class MongoStore(Store):
 
     # --- who steers, and what users ask -------------------------------------------------------
 
-    def acquire_lease(self, lease: Lease, *, steal: bool = False) -> None:
+    def acquire_lease(self, lease: Lease, *, replacing: str | None = None) -> None:
         taken = False
         while not taken:
             present = self.lease()
-            if not steal:
-                rules.check_lease_free(present, lease)
+            rules.check_lease_free(present, lease, replacing)
             taken = self._replace_lease(present, lease)
 
     def renew_lease(self, holder: str, now: float) -> None:

@@ -67,9 +67,9 @@ def check_proposed(calculation: Calculation) -> None:
         )
 
 
-def check_lease_free(present: Lease | None, wanted: Lease) -> None:
-    """LeaseHeldError where another holder's lease has not expired by the taker's clock."""
-    if present is None or present.holder == wanted.holder:
+def check_lease_free(present: Lease | None, wanted: Lease, replacing: str | None) -> None:
+    """LeaseHeldError where a holder other than `replacing` has not expired by the taker's clock."""
+    if present is None or present.holder in {wanted.holder, replacing}:
         return
     silent_seconds = wanted.acquired_at - present.heartbeat_at
     if silent_seconds <= present.ttl_seconds:

@@ -249,10 +249,9 @@ class SQLiteStore(Store):
 
     # --- who steers, and what users ask -------------------------------------------------------
 
-    def acquire_lease(self, lease: Lease, *, steal: bool = False) -> None:
+    def acquire_lease(self, lease: Lease, *, replacing: str | None = None) -> None:
         with self._transaction() as connection:
-            if not steal:
-                rules.check_lease_free(self._lease(connection), lease)
+            rules.check_lease_free(self._lease(connection), lease, replacing)
             _keep_lease(connection, lease)
 
     def renew_lease(self, holder: str, now: float) -> None:

@@ -59,6 +59,22 @@ def test_a_dead_process_of_this_host_loses_its_lease_at_once(store: Store) -> No
         assert not lease.lost.is_set()
 
 
+def test_of_two_that_saw_the_same_dead_holder_one_steers(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "pass"])
+    dead = lease_of(child.pid, process_ticks(child.pid))
+    child.wait()
+    store.acquire_lease(dead)
+    with SteeringLease(store):
+        held = store.lease()
+        with monkeypatch.context() as slow:
+            slow.setattr(store, "lease", lambda: dead)  # the second one looked before
+            with pytest.raises(LeaseHeldError), SteeringLease(store):
+                pass
+        assert store.lease() == held
+
+
 def test_a_pid_that_is_used_again_is_not_the_holder() -> None:
     ticks = process_ticks(os.getpid())
     assert ticks is not None
@@ -74,7 +90,9 @@ def test_another_host_is_believed_until_its_heartbeat_is_old() -> None:
 def test_the_loser_of_a_stolen_lease_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("discover.lease.HEARTBEAT_SECONDS", 0.05)
     with SteeringLease(store) as lease:
-        store.acquire_lease(lease_of(os.getpid(), None), steal=True)
+        robbed = store.lease()
+        assert robbed is not None
+        store.acquire_lease(lease_of(os.getpid(), None), replacing=robbed.holder)
         assert lease.lost.wait(10)
     held = store.lease()
     assert held is not None

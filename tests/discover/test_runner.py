@@ -343,7 +343,9 @@ def test_who_lost_the_lease_ends_and_touches_nothing(
 
     class Robbed(CampaignRunner):
         def wait(self) -> None:
-            self.store.acquire_lease(thief, steal=True)
+            held = self.store.lease()
+            assert held is not None
+            self.store.acquire_lease(thief, replacing=held.holder)
             assert self._lease.lost.wait(10)
             seen.append(contents(self.store))
             super().wait()
