@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import JsonValue
 
-from discover.calculations.files import write_atomically
 from discover.campaign import CampaignSpec
 from discover.errors import SurrogateError
+from discover.files import write_atomically
 from discover.folder import CampaignFolder
 from discover.records import ModelCard, Observation, content_hash
 from discover.store.base import Store

@@ -20,6 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from discover.errors import DiscoverError
+from discover.files import write_atomically
 from discover.processes import Process
 
 HOST = "127.0.0.1"
@@ -122,10 +123,8 @@ def start_daemon(name: str, command: list[str], url: str, extra: Mapping[str, st
             cwd=home(),
         )
     daemon = Daemon(Process.of(process.pid), url)
-    note = home() / f"{name}.json"
     content = json.dumps({"process": str(daemon.process), "url": url})
-    note.with_suffix(".tmp").write_text(content, encoding="utf-8")
-    note.with_suffix(".tmp").replace(note)
+    write_atomically(home() / f"{name}.json", content)
     return daemon
 
 

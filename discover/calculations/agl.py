@@ -13,8 +13,8 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from discover.calculations.base import Engine, Outcome, Value
-from discover.calculations.files import JsonLines
 from discover.errors import CalculationError, StructureError
+from discover.files import JsonLines
 from discover.properties import property_named
 from discover.structures.crystal import Crystal
 from discover.structures.symmetry import standardized

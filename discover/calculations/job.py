@@ -33,8 +33,8 @@ from discover.calculations.base import (
     fidelity_of,
 )
 from discover.calculations.engines import CalculationWarning
-from discover.calculations.files import JsonLines, write_atomically
 from discover.errors import CalculationError, DiscoverError
+from discover.files import JsonLines, write_atomically
 from discover.records import Record
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes, kpts2sizeandoffsets
 
-from discover.calculations.files import JsonLines
 from discover.errors import CalculationError
+from discover.files import JsonLines
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -26,7 +26,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from discover.calculations.files import write_atomically
+from discover.files import write_atomically
 from discover.processes import Process
 
 LOCK, NATIVE_ID, STARTED, EXIT, LOG = (

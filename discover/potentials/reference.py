@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import Field, FiniteFloat, ValidationError
 
-from discover.calculations.files import write_atomically
 from discover.campaign import RelaxationSettings
 from discover.errors import PotentialError
+from discover.files import write_atomically
 from discover.potentials.base import Potential
 from discover.potentials.elements import elemental_crystal
 from discover.potentials.relaxation import relax

@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from discover.calculations.files import write_atomically
 from discover.calculations.job import read_result
 from discover.campaign import CampaignSpec
 from discover.errors import CalculationError
+from discover.files import write_atomically
 from discover.folder import CampaignFolder
 from discover.properties import Property
 from discover.records import CalculationState

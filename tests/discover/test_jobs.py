@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from discover.calculations.files import JsonLines
 from discover.dispatch.local import LocalDispatcher
 from discover.errors import StateConflictError
+from discover.files import JsonLines
 from discover.folder import CampaignFolder
 from discover.jobs import Jobs
 from discover.records import ACTIVE_STATES, Calculation, CalculationState, Candidate, Prediction

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from discover.calculations.files import JsonLines
+from discover.files import JsonLines
 from discover.folder import CampaignFolder
 from discover.jobs import Jobs
 from discover.records import ACTIVE_STATES, CalculationState

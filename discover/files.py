@@ -1,4 +1,4 @@
-"""Files of a job directory that survive a kill at any moment: whole, or not there."""
+"""Files that survive a kill at any moment: whole, or not there."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from typing import Any
 from discover.errors import CalculationError
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace `path` by `text` so that a reader sees the old or the new content, never a part.
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace the file so that a reader sees the old or the new content, never a part.
 
-    Raises OSError (disk full, no permission) with `path` untouched.
+    Text is written as UTF-8; the content is on disk when this returns. Raises OSError (disk full, no
+    permission) with `path` untouched.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with temporary.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

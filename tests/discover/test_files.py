@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discover.calculations.files import JsonLines, write_atomically
 from discover.errors import CalculationError
+from discover.files import JsonLines, write_atomically
 
 records = st.lists(
     st.dictionaries(
@@ -51,3 +51,11 @@ def test_nothing_is_left_of_a_write_that_fails(tmp_path):
         write_atomically(path, "new \ud800")
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
+
+
+@given(content=st.text(st.characters(codec="utf-8")) | st.binary())
+def test_text_and_bytes_come_back(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("files") / "a"
+    write_atomically(path, content)
+    read = path.read_bytes()
+    assert (read.decode() if isinstance(content, str) else read) == content
