@@ -7,6 +7,7 @@ An installed package offers a plug-in by an entry point in the group `discover.<
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -17,6 +18,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -192,14 +194,8 @@ def _load_file(kind: str, name: str, base: Path) -> Any:
     path = (base / match["path"]).resolve()
     if not path.is_file():
         raise PluginError(f"{kind[:-1]} {name!r}: there is no file {path}")
-    module_name = f"discover_plugin_{abs(hash(path)):x}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise PluginError(f"{kind[:-1]} {name!r}: {path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
     try:
-        spec.loader.exec_module(module)
+        module = _module_of(path)
     except Exception as error:
         raise PluginError(f"{kind[:-1]} {name!r}: {path} fails on import: {error!r}") from error
     if not hasattr(module, match["attribute"]):
@@ -209,6 +205,31 @@ def _load_file(kind: str, name: str, base: Path) -> Any:
             f"{suggestion(match['attribute'], public)}"
         )
     return getattr(module, match["attribute"])
+
+
+def _module_of(path: Path) -> ModuleType:
+    """The module of a file, executed once for as long as the file does not change.
+
+    Its name depends on the path alone, so that another process knows its classes by the same name.
+    """
+    name = f"discover_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
+    stat = path.stat()
+    version = (stat.st_mtime_ns, stat.st_size)
+    loaded = sys.modules.get(name)
+    if loaded is not None and loaded.__spec__ and loaded.__spec__.loader_state == version:
+        return loaded
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError("not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look a class's module up there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    spec.loader_state = version
+    return module
 
 
 def _distribution_of(entry: importlib.metadata.EntryPoint) -> str:

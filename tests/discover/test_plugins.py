@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -64,6 +67,41 @@ def test_file_plugins_of_the_same_name_do_not_mix(folder: Path, tmp_path: Path) 
 def test_a_bad_file_plugin_says_what_is_wrong(folder: Path, name: str, message: str) -> None:
     with pytest.raises(PluginError, match=message):
         plugins.load("surrogates", name, folder)
+
+
+def test_every_process_knows_a_file_plugin_by_the_same_name(folder: Path) -> None:
+    probe = (
+        "import pathlib, sys; from discover import plugins;"
+        "print(plugins.load('surrogates', 'mine.py:Mine', pathlib.Path(sys.argv[1])).__module__)"
+    )
+    names = {
+        subprocess.run(
+            [sys.executable, "-c", probe, str(folder)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed in ("1", "2")
+    }
+    assert names == {plugins.load("surrogates", "mine.py:Mine", folder).__module__}
+
+
+def test_a_file_plugin_is_executed_once_until_it_changes(folder: Path) -> None:
+    first = plugins.load("surrogates", "mine.py:Mine", folder)
+    assert plugins.load("acquisitions", str(folder / "mine.py:Mine")) is first
+    (folder / "mine.py").write_text("class Mine:\n    changed = True\n")
+    changed = plugins.load("surrogates", "mine.py:Mine", folder)
+    assert changed.changed
+    assert plugins.load("surrogates", "mine.py:Mine", folder) is changed
+
+
+def test_a_file_that_fails_is_no_module(folder: Path) -> None:
+    before = set(sys.modules)
+    for _ in range(2):
+        with pytest.raises(PluginError, match="fails on import"):
+            plugins.load("surrogates", "broken.py:Mine", folder)
+    assert not {name for name in set(sys.modules) - before if name.startswith("discover_plugin")}
 
 
 def test_options_are_checked_against_the_signature() -> None:
