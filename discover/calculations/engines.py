@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from discover.errors import MissingDependencyError
+from discover import plugins
+from discover.errors import MissingDependencyError, PotentialError
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -117,8 +118,12 @@ class GPAWEngine:
         )
 
     def versions(self) -> dict[str, str]:
-        """GPAW and its data sets."""
-        return {name: importlib.metadata.version(name) for name in ("gpaw", "gpaw-data")}
+        """GPAW and its data sets; `unknown` where they did not come as the Python package gpaw-data."""
+        try:
+            data_sets = importlib.metadata.version("gpaw-data")
+        except importlib.metadata.PackageNotFoundError:
+            data_sets = "unknown"
+        return {"gpaw": importlib.metadata.version("gpaw"), "gpaw-data": data_sets}
 
 
 def cutoff_of(symbol: str) -> float:
@@ -155,13 +160,14 @@ class EMTEngine:
 class PotentialEngine:
     """An interatomic potential in place of DFT: quick, and only as good as the potential.
 
-    `potential` is a name as in a campaign file, such as `chgnet` or `mace:/path/to.model`; the path of a
-    model file must be absolute, for a job works in a directory of its own.
+    `potential` is a name as in a campaign file, such as `chgnet` or `mace:/path/to.model`. The path of a
+    model file must be absolute (PotentialError), for a job works in a directory of its own.
     """
 
     name = "potential"
 
     def __init__(self, *, potential: str = "chgnet") -> None:
+        _refuse_relative_path(potential)
         self._potential_name = potential
 
     def check(self) -> None:
@@ -185,3 +191,13 @@ class PotentialEngine:
         from discover.potentials import load_potential
 
         return load_potential(self._potential_name)
+
+
+def _refuse_relative_path(potential: str) -> None:
+    kind, _, model = potential.partition(":")
+    file = Path(kind if plugins.is_file_plugin(kind) else model).expanduser()
+    if not file.is_absolute() and (len(file.parts) > 1 or file.suffix or file.is_file()):
+        raise PotentialError(
+            f"engine 'potential': {potential!r} names a file by a relative path; give its absolute "
+            "path, for a job works in a directory of its own"
+        )

@@ -1,5 +1,6 @@
 """The engines: what they know, what they say when something is missing, and that they agree."""
 
+import importlib.metadata
 import subprocess
 import sys
 import warnings
@@ -17,7 +18,12 @@ from discover.calculations.engines import (
     PotentialEngine,
     cutoff_of,
 )
-from discover.errors import CalculationError, MissingDependencyError, PluginError
+from discover.errors import (
+    CalculationError,
+    MissingDependencyError,
+    PluginError,
+    PotentialError,
+)
 
 
 def test_gpaw_knows_the_elements_it_has_data_sets_for():
@@ -27,6 +33,20 @@ def test_gpaw_knows_the_elements_it_has_data_sets_for():
     assert {"H", "O", "K", "Ga", "Pb"} <= engine.elements()
     assert not {"U", "Po"} & engine.elements()
     assert set(engine.versions()) == {"gpaw", "gpaw-data"}
+
+
+def test_gpaw_with_data_sets_from_elsewhere_has_versions(monkeypatch):
+    """As with a Debian package or `gpaw install-data`: there is no Python package of that name."""
+    pytest.importorskip("gpaw")
+    found = importlib.metadata.version
+
+    def version(name):
+        if name == "gpaw-data":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return found(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert GPAWEngine().versions() == {"gpaw": found("gpaw"), "gpaw-data": "unknown"}
 
 
 def test_gpaw_that_is_not_installed_says_what_to_install(monkeypatch):
@@ -86,6 +106,24 @@ def test_a_potential_in_place_of_dft_is_the_potential(tmp_path):
 def test_an_unknown_potential_is_refused_before_it_computes():
     with pytest.raises(PluginError, match="chgnett"):
         PotentialEngine(potential="chgnett").check()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mace:models/mine.model", "mace:mine.model", "mace:there", "./mine.py:Mine", "mine.py:X"],
+)
+def test_a_model_by_a_relative_path_is_refused_even_where_it_exists(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").touch()
+    with pytest.raises(PotentialError, match="give its absolute path"):
+        PotentialEngine(potential=name)
+
+
+@pytest.mark.parametrize(
+    "name", ["mace:/models/mine.model", "mace:~/mine.model", "mace:medium-0b3"]
+)
+def test_absolute_paths_and_names_of_models_are_taken(name):
+    assert PotentialEngine(potential=name).name == "potential"
 
 
 @pytest.mark.parametrize("name", ["gpaw", "emt", "potential"])
