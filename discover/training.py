@@ -83,8 +83,10 @@ def train(
     `unpicked` holds the descriptors (n x d) of the candidates that were never picked: the card keeps
     what the model believes of them, for reports.
 
-    The same data give the same model: one that was saved before is loaded. Raises SurrogateError
-    where the data cannot support a fit.
+    The same data give the same model: one that was saved before is loaded. Where it cannot be (a
+    damaged file, a class that is gone), it is fitted anew, and the card's `details` say why in
+    `refitted`. Raises SurrogateError where the data cannot support a fit, OSError where the model
+    cannot be written.
     """
     from surrogates import persistence
     from surrogates.validation import data_hash, validate
@@ -97,8 +99,12 @@ def train(
     observed = tuple(float(y) for y in data.y[:, 0])
     directory = folder.models / card_id
     known = {card.id: card for card in store.model_cards()}
+    refitted: dict[str, JsonValue] = {}
     if card_id in known and persistence.is_saved(directory):
-        return TrainedModel(persistence.load(directory), known[card_id], observed)
+        try:
+            return TrainedModel(persistence.load(directory), known[card_id], observed)
+        except SurrogateError as error:
+            refitted = {"refitted": str(error)}
     started = time.perf_counter()
     model = surrogate.fit(data, spec.seed)
     fit_seconds = time.perf_counter() - started
@@ -118,6 +124,7 @@ def train(
             **getattr(model, "details", {}),
             "saved": saved,
             "unpicked": believed_values(model, unpicked, spec.seed),
+            **refitted,
         },
     )
     if saved:

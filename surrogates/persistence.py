@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast, runtime_checkable
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, cast, runtime_checkable
 from pydantic import JsonValue
 
 from discover.errors import SurrogateError
+from discover.files import write_atomically
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
@@ -36,19 +36,20 @@ class Persistent(Protocol):
 
 
 def save(model: Model, directory: Path) -> None:
-    """Write `model.safetensors` and, last and in one rename, `model.json` into `directory`.
+    """Write `model.safetensors` and, last, `model.json` into `directory`; each is whole or not there.
 
-    SurrogateError where the model has no `dump` and `restore`.
+    SurrogateError where the model has no `dump` and `restore`, OSError where it cannot be written.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save as serialized
 
     description, tensors = dump(model)
     directory.mkdir(parents=True, exist_ok=True)
     # safetensors refuses tensors that share memory
-    save_file({k: v.detach().clone() for k, v in tensors.items()}, directory / TENSORS)
-    partial = directory / f"{DESCRIPTION}.partial"
-    partial.write_text(json.dumps({"format": FORMAT} | description, indent=2), encoding="utf-8")
-    os.replace(partial, directory / DESCRIPTION)  # noqa: PTH105 - the atomic one
+    content = serialized({k: v.detach().clone() for k, v in tensors.items()})
+    write_atomically(directory / TENSORS, content)
+    write_atomically(
+        directory / DESCRIPTION, json.dumps({"format": FORMAT} | description, indent=2)
+    )
 
 
 def is_saved(directory: Path) -> bool:
@@ -57,7 +58,11 @@ def is_saved(directory: Path) -> bool:
 
 
 def load(directory: Path) -> Model:
-    """The model in `directory`; SurrogateError where there is none, or it is of another format."""
+    """The model in `directory`.
+
+    SurrogateError where there is none, it is of another format, or it is damaged.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     path = directory / DESCRIPTION
@@ -65,11 +70,15 @@ def load(directory: Path) -> Model:
         description = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SurrogateError(f"{directory} holds no model: there is no {DESCRIPTION}") from None
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise SurrogateError(f"{path} is not JSON: {error}") from error
-    if description.pop("format", None) != FORMAT:
+    if not isinstance(description, dict) or description.pop("format", None) != FORMAT:
         raise SurrogateError(f"{path} is not of format {FORMAT}: a newer version wrote it")
-    return restore(description, load_file(directory / TENSORS))
+    try:
+        tensors = load_file(directory / TENSORS)
+    except (OSError, SafetensorError) as error:
+        raise SurrogateError(f"{directory / TENSORS} cannot be read: {error}") from error
+    return restore(description, tensors)
 
 
 def dump(model: Model) -> tuple[dict[str, JsonValue], dict[str, Tensor]]:
@@ -84,7 +93,7 @@ def dump(model: Model) -> tuple[dict[str, JsonValue], dict[str, Tensor]]:
 
 
 def restore(description: dict[str, JsonValue], tensors: dict[str, Tensor]) -> Model:
-    """Inverse of `dump`; SurrogateError where the class is not a model that can be restored."""
+    """Inverse of `dump`; SurrogateError where the class or its tensors give no model."""
     from botorch.models.model import Model
 
     name = str(description.get("class"))
@@ -95,4 +104,7 @@ def restore(description: dict[str, JsonValue], tensors: dict[str, Tensor]) -> Mo
         raise SurrogateError(f"the model's class {name!r} cannot be imported: {error}") from error
     if not (isinstance(cls, type) and issubclass(cls, Model) and hasattr(cls, "restore")):
         raise SurrogateError(f"{name!r} is not a model that can be restored")
-    return cast("Model", cls.restore(description["settings"], tensors))
+    try:
+        return cast("Model", cls.restore(description["settings"], tensors))
+    except Exception as error:  # a plug-in's own code
+        raise SurrogateError(f"a {name!r} cannot be restored: {error!r}") from error

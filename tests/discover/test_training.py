@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -119,6 +120,52 @@ def test_a_model_whose_card_was_lost_in_a_kill_is_made_again(
     assert again.card.id == first.card.id
     assert posterior(again) == pytest.approx(posterior(first), rel=1e-9)
     assert [card.id for card in another_store.model_cards()] == [first.card.id]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda directory: (directory / persistence.TENSORS).write_bytes(b"torn"),
+        lambda directory: (directory / persistence.DESCRIPTION).write_text(
+            '{"format": 1, "class": "discover_plugin_gone:Model", "settings": {}}'
+        ),
+    ],
+    ids=["torn tensors", "a class that is gone"],
+)
+def test_a_saved_model_that_cannot_be_loaded_is_fitted_anew(
+    store: Store,
+    computed: Add,
+    spec: CampaignSpec,
+    folder: CampaignFolder,
+    damage: Callable[[Path], object],
+) -> None:
+    fill(store, computed, range(N))
+    first = fit(folder, spec, store)
+    assert "refitted" not in first.card.details
+    damage(folder.models / first.card.id)
+    again = fit(folder, spec, store)
+    assert posterior(again) == posterior(first)
+    assert again.card.details["refitted"]
+    assert store.model_cards() == [again.card]
+    assert fit(folder, spec, store).card == again.card  # it was saved again, and is loaded
+
+
+def test_a_model_on_a_full_disk_is_saved_when_there_is_room(
+    store: Store, computed: Add, spec: CampaignSpec, small_disk: Path
+) -> None:
+    fill(store, computed, range(N))
+    folder = CampaignFolder(small_disk)
+    directory = folder.models / fit(folder, spec, store).card.id
+    for path in directory.iterdir():
+        path.unlink()
+    filler = small_disk / "filled"
+    filler.write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    with pytest.raises(OSError, match="No space left"):
+        fit(folder, spec, store)
+    assert list(directory.iterdir()) == []
+    filler.unlink()
+    fit(folder, spec, store)
+    assert persistence.is_saved(directory)
 
 
 def test_the_order_of_arrival_does_not_matter(

@@ -1,7 +1,10 @@
 import json
+import os
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save as serialized
 
 from discover.errors import SurrogateError
 from surrogates.conformance import example_data
@@ -36,6 +39,21 @@ def test_what_is_on_disk_runs_no_code(model, tmp_path):
         "class": "surrogates.exact_gp:SharedScaleGP",
         "settings": {},
     }
+
+
+def test_tensors_are_on_disk_before_the_description(model, tmp_path, monkeypatch):
+    synced = []
+
+    def fsync(descriptor):
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        os.fdatasync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    save(model, tmp_path)
+    tensors, folder, description, folder_again = synced
+    assert folder == folder_again == tmp_path.name
+    assert TENSORS in tensors
+    assert DESCRIPTION in description
 
 
 def test_saving_again_replaces(model, tmp_path):
@@ -73,8 +91,35 @@ def test_what_is_not_our_model_is_refused(model, tmp_path, changes, message):
         load(tmp_path)
 
 
-def test_half_a_description_is_refused(model, tmp_path):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b'{"format": 1,', "not JSON"), (b"\xff\xfe", "not JSON"), (b"[]", "not of format")],
+)
+def test_a_damaged_description_is_refused(model, tmp_path, content, message):
     save(model, tmp_path)
-    (tmp_path / DESCRIPTION).write_text('{"format": 1,')
-    with pytest.raises(SurrogateError, match="not JSON"):
+    (tmp_path / DESCRIPTION).write_bytes(content)
+    with pytest.raises(SurrogateError, match=message):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
+def test_a_torn_tensor_file_is_refused(model, tmp_path, share):
+    save(model, tmp_path)
+    path = tmp_path / TENSORS
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(SurrogateError, match="cannot be read"):
+        load(tmp_path)
+
+
+def test_a_lost_tensor_file_is_refused(model, tmp_path):
+    save(model, tmp_path)
+    (tmp_path / TENSORS).unlink()
+    with pytest.raises(SurrogateError, match="cannot be read"):
+        load(tmp_path)
+
+
+def test_tensors_of_another_model_are_refused(model, tmp_path):
+    save(model, tmp_path)
+    (tmp_path / TENSORS).write_bytes(serialized({"other": torch.zeros(2)}))
+    with pytest.raises(SurrogateError, match="cannot be restored: KeyError"):
         load(tmp_path)
