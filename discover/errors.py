@@ -1,5 +1,13 @@
 """Every error this package raises on purpose: one root, narrow children that refine a builtin."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
 
 class DiscoverError(Exception):
     """Root of all errors; the message says what is wrong, where, and what to do."""
@@ -46,8 +54,19 @@ class SurrogateError(DiscoverError, ValueError):
 
 
 class CalculationError(DiscoverError, RuntimeError):
-    """A calculation failed for a reason that a person can act on."""
+    """A calculation failed for a reason that a person can act on.
+
+    `frames` are the labelled structures that were computed before it failed, kept all the same.
+    """
+
+    def __init__(self, message: str, frames: Sequence[Atoms] = ()) -> None:
+        super().__init__(message)
+        self.frames = tuple(frames)
 
 
 class DispatchError(DiscoverError, RuntimeError):
     """A job could not be handed to, or asked of, its scheduler."""
+
+
+class ServerError(DiscoverError, RuntimeError):
+    """Prefect's server, or the service beside it, does not start or does not answer."""

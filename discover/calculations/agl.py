@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from discover.calculations.base import Engine, Outcome, Value
-from discover.errors import CalculationError, StructureError
+from discover.errors import CalculationError, DiscoverError, StructureError
 from discover.files import JsonLines
 from discover.properties import property_named
 from discover.structures.crystal import Crystal
@@ -92,17 +92,21 @@ class AGL:
     def run(self, crystal: Crystal, engine: Engine, directory: Path) -> Outcome:
         """Compute, going on from the points that are in the directory already.
 
-        Raises CalculationError where the engine lacks an element, a single point does not converge,
-        no minimum is found, or γ ≤ 0.
+        Raises CalculationError, with the points computed so far, where the engine lacks an element, a
+        single point does not converge, no minimum is found, or γ ≤ 0.
         """
         cell = _primitive(crystal)
         _check_elements(cell, engine)
         points = _SinglePoints(cell, self._strain_step, engine, directory)
-        fit, window = self._curve(points)
+        try:
+            fit, window = self._curve(points)
+            values = self._values(fit, cell)
+        except DiscoverError as error:
+            raise CalculationError(str(error), frames=points.frames()) from error
         return Outcome(
-            values=self._values(fit, cell),
+            values=values,
             details=self._details(fit, cell, points, window),
-            frames=tuple(points.frame(index) for index in points.computed()),
+            frames=points.frames(),
         )
 
     def _curve(self, points: _SinglePoints) -> tuple[Fit, list[int]]:
@@ -230,8 +234,11 @@ class _SinglePoints:
             self._compute(index)
         return self._points[index].energy_ev
 
-    def frame(self, index: int) -> Atoms:
-        """The structure, labelled with energy, forces and stress."""
+    def frames(self) -> tuple[Atoms, ...]:
+        """The structures there are, ascending, labelled with energy, forces and stress."""
+        return tuple(self._frame(index) for index in self.computed())
+
+    def _frame(self, index: int) -> Atoms:
         from ase.calculators.singlepoint import SinglePointCalculator
 
         point = self._points[index]

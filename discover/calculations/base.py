@@ -109,7 +109,10 @@ class CalculationKind(Protocol):
     properties: tuple[str, ...]
 
     def run(self, crystal: Crystal, engine: Engine, directory: Path) -> Outcome:
-        """Compute; CalculationError with a reason that a person can act on where it cannot be done."""
+        """Compute; CalculationError with a reason that a person can act on where it cannot be done.
+
+        The error takes the `frames` that were computed before, which are kept like an outcome's.
+        """
         ...
 
 

@@ -90,7 +90,8 @@ def run_job(directory: Path) -> JobResult:
     """Answer the question of this directory, unless that was done: then the answer is returned.
 
     A reason that a person can act on (any DiscoverError while computing) makes a result with status
-    `failed`; any other exception leaves no result. Two processes on one directory take turns.
+    `failed`, beside the frames that were computed before; any other exception leaves no result. Two
+    processes on one directory take turns.
     """
     with _locked(directory):
         job = read_input(directory)
@@ -124,6 +125,8 @@ def _compute(job: JobInput, directory: Path) -> JobResult:
             outcome = kind.run(job.crystal, engine, directory)
         except DiscoverError as error:
             reason = str(error)
+            if isinstance(error, CalculationError):
+                outcome = Outcome(values=(), frames=error.frames)
     if outcome.frames:
         write_atomically(directory / FRAMES, _extxyz(outcome.frames))
     finished = time.time()

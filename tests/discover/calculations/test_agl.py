@@ -120,8 +120,11 @@ def test_the_range_follows_a_minimum_outside_it(tmp_path, volume):
 
 @pytest.mark.parametrize("volume", [9.0, 40.0])
 def test_no_minimum_within_reach_fails_with_the_range_searched(tmp_path, volume):
-    with pytest.raises(CalculationError, match="no minimum of the energy between"):
+    with pytest.raises(CalculationError, match="no minimum of the energy between") as failed:
         run(CurveEngine(volume_angstrom3=volume), tmp_path)
+    volumes = [frame.get_volume() for frame in failed.value.frames]
+    assert len(volumes) > 5
+    assert volumes == sorted(volumes)
 
 
 def test_a_rough_curve_is_quarantined(tmp_path):

@@ -27,7 +27,7 @@ COPPER = Crystal.from_atoms(bulk("Cu", "fcc", a=3.6, cubic=True))
 ENGINES = """
 import os, time, warnings
 from discover.calculations.engines import CalculationWarning, EMTEngine
-from discover.errors import CalculationError
+from discover.errors import CalculationError, PotentialError
 
 
 class Wrapped:
@@ -69,6 +69,19 @@ class Crashing(EMTEngine):
 class Unconverged(EMTEngine):
     def calculator(self, atoms, directory):
         raise CalculationError("the field did not converge: raise smearing_ev")
+
+
+class Faltering(Counting):
+    def calculator(self, atoms, directory):
+        return FailsAtTheThird(EMTEngine().calculator(atoms, directory), directory, 0.0)
+
+
+class FailsAtTheThird(Wrapped):
+    def get_potential_energy(self, atoms=None, **ignored):
+        energy = super().get_potential_energy(atoms)
+        if (self.directory / "calls.txt").read_text().count("\\n") == 3:
+            raise PotentialError("too far from what it was trained on")
+        return energy
 """
 
 
@@ -267,6 +280,16 @@ def test_a_physical_failure_is_a_result_with_its_reason(tmp_path, engines):
     assert (result.status, result.values) == ("failed", ())
     assert result.reason == "the field did not converge: raise smearing_ev"
     assert events(directory) == ["start", "end"]
+
+
+def test_what_was_computed_before_a_failure_is_kept(tmp_path, engines):
+    result = run_job(make_job(tmp_path / "job", f"{engines}:Faltering"))
+    assert (result.status, result.values) == ("failed", ())
+    assert result.reason == "too far from what it was trained on"
+    assert result.byproducts == ("frames.extxyz",)
+    frames = read(tmp_path / "job" / "frames.extxyz", index=":")
+    assert len(frames) == 2
+    assert all(set(frame.calc.results) >= {"energy", "forces", "stress"} for frame in frames)
 
 
 def test_an_element_the_engine_lacks_is_a_failure(tmp_path):
