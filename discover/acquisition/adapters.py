@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CHUNK = 128
 """Candidates that a BoTorch class scores at once; each has a posterior of its own."""
-SUPPLIED = ("model", "best_f", "X_pending", "candidate_set")
+SUPPLIED = ("model", "best_f", "X_pending", "X_baseline", "X_observed", "candidate_set")
 """What the loop itself hands to a BoTorch class, where its constructor asks for it."""
 
 
@@ -131,12 +131,15 @@ class BoTorchClass:
             belief = Belief(belief.model, pending[:0])
         plain = orientation == Orientation(1.0, 0.0) and not len(belief.pending)
         points = torch.from_numpy(context.features)
+        known = context.observed_features
         supplied = {
             "model": belief.model if plain else BelievedModel(belief, orientation),
             "best_f": context.best,
             "X_pending": pending if len(pending) else None,
             "candidate_set": points,
         }
+        if known is not None:
+            supplied |= dict.fromkeys(("X_baseline", "X_observed"), torch.from_numpy(known))
         arguments = {key: value for key, value in supplied.items() if key in asks}
         try:
             with manual_seed(context.seed):  # Monte Carlo ones draw their base samples
@@ -157,8 +160,11 @@ def _of_class(name: str, target: Any, given: dict[str, Any]) -> Acquisition:
             f"acquisition {name!r} is a class but not a BoTorch AcquisitionFunction; "
             "write a function score(mean, std, context) instead"
         )
+    everything = inspect.signature(target).parameters.values()
     parameters = [
-        p for p in inspect.signature(target).parameters.values() if p.name not in SUPPLIED
+        p
+        for p in everything
+        if p.name not in SUPPLIED and p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD}
     ]
     missing = [p.name for p in parameters if p.default is p.empty and p.name not in given]
     if missing:
@@ -168,7 +174,7 @@ def _of_class(name: str, target: Any, given: dict[str, Any]) -> Acquisition:
         )
     known = {p.name for p in parameters}
     unknown = [key for key in given if key not in known]
-    if unknown:
+    if unknown and not any(p.kind is p.VAR_KEYWORD for p in everything):
         raise PluginError(
             f"acquisition {name!r}: {unknown[0]}: unknown key{plugins.suggestion(unknown[0], known)}"
         )

@@ -47,9 +47,10 @@ class Context:
     middle of the observed range, and the better score counts.
 
     `ids` and `features` (n x d) belong to the n candidates that are scored; `observed` holds the values
-    known so far; `pending` counts the calculations still running, which mean and std already take for
-    done with the expected result; `covariance` (n x n) is the joint covariance of the candidates, or
-    None while a large pool is screened.
+    known so far, `observed_features` the descriptors they belong to (None where they were not given);
+    `pending` counts the calculations still running, which mean and std already take for done with the
+    expected result; `picks` counts all picks ever made, failed calculations included; `covariance`
+    (n x n) is the joint covariance of the candidates, or None while a large pool is screened.
     """
 
     goal: Goal
@@ -57,7 +58,9 @@ class Context:
     features: Array
     observed: Array
     pending: int
+    picks: int
     seed: int
+    observed_features: Array | None = None
     covariance: Array | None = None
 
     @property
@@ -72,5 +75,5 @@ class Context:
 
     @property
     def rng(self) -> np.random.Generator:
-        """A fresh generator, the same for the same campaign seed and number of picks made so far."""
-        return np.random.default_rng([self.seed, len(self.observed) + self.pending])
+        """A fresh generator, the same for the same campaign seed and number of picks ever made."""
+        return np.random.default_rng([self.seed, self.picks])

@@ -49,16 +49,20 @@ def select(
     *,
     goal: Goal,
     observed: Sequence[float] | Array,
+    observed_features: Array | None = None,
     pending: Array | None = None,
+    picks: int | None = None,
     n: int = 1,
     seed: int = 0,
 ) -> list[Selection]:
     """Picks `n` candidates (fewer where the pool is smaller), each given the ones before it.
 
     `features` (N x d) and `ids` (N) are the pool, `observed` the values known so far (model scale),
-    `pending` (p x d) the calculations still running. Every pick becomes pending for the next one. A
-    pool of more than `SHORTLIST` is scored in chunks first; the picks are then made among the
-    `SHORTLIST` best. Ties go to the candidate that comes first.
+    `observed_features` (one row each) where some BoTorch class asks for them, `pending` (p x d) the
+    calculations still running, `picks` how many were picked ever, failed ones included (by default
+    the observed and pending ones): it moves what an acquisition draws at random. Every pick becomes
+    pending for the next one. A pool of more than `SHORTLIST` is scored in chunks first; the picks are
+    then made among the `SHORTLIST` best. Ties go to the candidate that comes first.
 
     Raises PluginError where the acquisition does not fit its contract.
     """
@@ -76,7 +80,11 @@ def select(
         features=features,
         observed=np.asarray(observed, dtype=np.float64),
         pending=len(running),
+        picks=len(observed) + len(running) if picks is None else picks,
         seed=seed,
+        observed_features=None
+        if observed_features is None
+        else np.ascontiguousarray(observed_features, dtype=np.float64),
     )
     with torch.no_grad():
         belief = Belief(model, torch.from_numpy(running))
@@ -104,7 +112,12 @@ def _pick(context: Context, belief: Belief, acquisition: Acquisition, n: int) ->
     picks: list[Selection] = []
     free = np.ones(len(mean), dtype=bool)
     for _ in range(min(n, len(mean))):
-        now = replace(context, covariance=covariance, pending=context.pending + len(picks))
+        now = replace(
+            context,
+            covariance=covariance,
+            pending=context.pending + len(picks),
+            picks=context.picks + len(picks),
+        )
         scores = _score(mean, covariance.diagonal(), now, belief, acquisition)
         index = int(np.where(free, scores, -np.inf).argmax())
         free[index] = False

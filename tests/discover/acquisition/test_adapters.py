@@ -9,6 +9,7 @@ from botorch.acquisition import (
     PosteriorMean,
     UpperConfidenceBound,
     qLogExpectedImprovement,
+    qLogNoisyExpectedImprovement,
     qUpperConfidenceBound,
 )
 from botorch.utils.transforms import t_batch_mode_transform
@@ -131,6 +132,42 @@ def test_what_fits_no_contract_is_refused():
         load_acquisition(dict)
     with pytest.raises(PluginError, match="no acquisition is called 'loegi'"):
         load_acquisition("loegi")
+
+
+def test_open_keywords_are_not_asked_for_and_take_any_option():
+    class Open(Spread):
+        def __init__(self, model, *_, **others):
+            super().__init__(model, **others)
+
+    assert load_acquisition(Open).options == {}
+    assert load_acquisition(Open, {"power": 0.5}).options == {"power": 0.5}
+
+
+@pytest.mark.parametrize("goal", ["max", "min"])
+@pytest.mark.parametrize("pending", [0, 2])
+def test_noisy_botorch_ones_get_the_observed_descriptors(goal, pending):
+    """Without noise to speak of, improvement on the observed points is improvement on the best."""
+    from surrogates import TrainingData
+    from surrogates.gp import GaussianProcess
+
+    case = TestPlainFunction()
+    x, pool = case._pool(20, seed=1), case._pool(30)
+    data = TrainingData(torch.from_numpy(x), torch.from_numpy(case._target(x))[:, None])
+    model = GaussianProcess().fit(data, seed=0)
+    noisy, plain = (
+        select(
+            model,
+            pool,
+            [str(i) for i in range(30)],
+            load_acquisition(cls),
+            goal=goal,
+            observed=case._target(x),
+            observed_features=x,
+            pending=case._pool(pending, seed=2) if pending else None,
+        )[0]
+        for cls in (qLogNoisyExpectedImprovement, qLogExpectedImprovement)
+    )
+    assert noisy.index == plain.index
 
 
 @pytest.mark.parametrize(

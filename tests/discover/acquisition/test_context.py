@@ -23,6 +23,6 @@ def test_both_ends_are_as_far_from_the_centre(observed):
 
 
 def test_context_summaries():
-    context = Context("max", ["a"], np.zeros((1, 1)), np.array([3.0, 1.0, 2.0]), 0, 5)
+    context = Context("max", ["a"], np.zeros((1, 1)), np.array([3.0, 1.0, 2.0]), 0, 3, 5)
     assert (context.best, context.lowest) == (3.0, 1.0)
     assert context.rng.random() == context.rng.random()

@@ -27,6 +27,7 @@ def context(n=3, observed=(0.0, 1.0), seed=0, covariance=None, pending=0):
         features=np.zeros((n, 2)),
         observed=np.array(observed),
         pending=pending,
+        picks=len(observed) + pending,
         seed=seed,
         covariance=covariance,
     )

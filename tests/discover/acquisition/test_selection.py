@@ -127,6 +127,17 @@ def test_ties_go_to_the_first_and_certainty_is_no_error():
         assert np.isfinite([p.score for p in picks]).all()
 
 
+def test_random_draws_go_on_where_a_calculation_failed(model):
+    """Of two picks one failed and the other runs: the third is a new draw, not the second again."""
+
+    def drawn(mean, std, context):
+        return context.rng.random(len(mean))
+
+    second, third = pick(model, drawn, picks=26, n=2)
+    assert pick(model, drawn, pending=POOL[:1], picks=27)[0].index == third.index
+    assert pick(model, drawn, pending=POOL[:1])[0].index == second.index  # 25 observed, 1 pending
+
+
 def test_a_pool_smaller_than_asked_for_is_used_up(model):
     assert len(pick(model, "logei", POOL[:2], IDS[:2], n=5)) == 2
 
