@@ -21,7 +21,9 @@ if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$state $PWD" ]; then
 fi
 
 find_python() {
-  for candidate in ${PYTHON:-python3.11 python3.12 python3.13 python3}; do
+  local candidates=(python3.11 python3.12 python3.13 python3)
+  [ -n "${PYTHON:-}" ] && candidates=("$PYTHON")
+  for candidate in "${candidates[@]}"; do
     if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
       echo "$candidate"
       return
@@ -73,6 +75,9 @@ fi
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 
 say "installing Python packages (a few minutes the first time)"
+if [ -z "${TORCH_INDEX_URL:-}" ] && ! command -v nvidia-smi >/dev/null; then
+  say "no NVIDIA GPU here: torch may bring gigabytes of CUDA packages, unless TORCH_INDEX_URL names an index of CPU builds"
+fi
 pip install -q ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} -c deploy/constraints.txt torch
 if ! .venv/bin/python -c 'import gpaw' 2>/dev/null; then
   say "building GPAW"
