@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from discover.errors import DiscoverError
+from discover.errors import MissingDependencyError, ServerError
 from discover.files import write_atomically
 from discover.processes import Process
 
@@ -44,10 +45,6 @@ FAST_INGESTION = {
 }
 
 
-class ServerError(DiscoverError, RuntimeError):
-    """Prefect's server, or the service beside it, does not start or does not answer."""
-
-
 @dataclass(frozen=True)
 class Daemon:
     """A background process of ours and the API address that it serves or uses."""
@@ -62,16 +59,27 @@ def home() -> Path:
 
 
 def default_port() -> int:
-    """Port of the dashboard: `DISCOVER_DASHBOARD_PORT`, or Prefect's own."""
-    return int(os.environ.get("DISCOVER_DASHBOARD_PORT") or PREFECT_PORT)
+    """Port of the dashboard: `DISCOVER_DASHBOARD_PORT` (ServerError for no port), or Prefect's own."""
+    chosen = os.environ.get("DISCOVER_DASHBOARD_PORT") or str(PREFECT_PORT)
+    if not chosen.isdecimal() or not 0 < int(chosen) < 2**16:
+        raise ServerError(
+            f"DISCOVER_DASHBOARD_PORT is {chosen!r}: give a port from 1 to 65535, or unset it"
+        )
+    return int(chosen)
 
 
 def ensure_server() -> str:
     """API address of a server that answers, started where none does; sets `PREFECT_API_URL`.
 
     Call before Prefect is imported. Raises ServerError where `PREFECT_API_URL` is set and does not
-    answer (a server that a user chose is never replaced in silence), or the start fails.
+    answer (a server that a user chose is never replaced in silence), or the start fails, and
+    MissingDependencyError where Prefect is not installed.
     """
+    if importlib.util.find_spec("prefect") is None:
+        raise MissingDependencyError(
+            "the dashboard needs Prefect, which is not installed: pip install "
+            "'discover-materials[dashboard]', or `discover run --no-dashboard`"
+        )
     chosen = os.environ.get("PREFECT_API_URL")
     if chosen:
         if not answers(chosen):

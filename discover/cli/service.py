@@ -25,8 +25,8 @@ def up(
     Campaigns are launched from the form in the browser, by
     `prefect deployment run launch-campaign/discover --params JSON`, or by REST.
     """
+    from discover.errors import ServerError
     from flows.server import (
-        ServerError,
         dashboard_url,
         ensure_server,
         home,

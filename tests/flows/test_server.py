@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from discover.errors import MissingDependencyError, ServerError
 from discover.processes import Process
 from flows import server
 
@@ -115,10 +116,28 @@ def test_a_server_that_does_not_start_is_told_with_its_log(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         monkeypatch.setenv("DISCOVER_DASHBOARD_PORT", str(probe.getsockname()[1]))
-    with pytest.raises(server.ServerError, match="no room in here"):
+    with pytest.raises(ServerError, match="no room in here"):
         server.ensure_server()
     assert "PREFECT_API_URL" not in os.environ
     assert server.read_daemon("server") is None
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "65536", "-1", "4.2"])
+def test_a_port_that_is_none_is_an_error_that_names_the_variable(
+    port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISCOVER_DASHBOARD_PORT", port)
+    with pytest.raises(ServerError, match=f"DISCOVER_DASHBOARD_PORT is '{port}'"):
+        server.ensure_server()
+
+
+def test_without_prefect_the_extra_is_named_and_nothing_started(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "prefect", None)  # Python's own way to make an import fail
+    with pytest.raises(MissingDependencyError, match=r"discover-materials\[dashboard\]"):
+        server.ensure_server()
+    assert not own_home.exists()
 
 
 def test_a_daemon_is_ended_with_its_children(
