@@ -72,14 +72,18 @@ class CampaignFolder:
         """The campaign's store, made where there is none."""
         return open_store(self.store_location(spec), spec.name)
 
-    def open_existing_store(self, spec: CampaignSpec) -> Store:
-        """The campaign's store; CampaignError where it was never run."""
+    def has_store(self, spec: CampaignSpec) -> bool:
+        """Whether the campaign's store was made; one on a server always is."""
         location = self.store_location(spec)
-        if isinstance(location, Path) and not location.exists():
+        return isinstance(location, str) or (location.exists() and location.stat().st_size > 0)
+
+    def open_existing_store(self, spec: CampaignSpec, *, read_only: bool = False) -> Store:
+        """The campaign's store; CampaignError where it was never run."""
+        if not self.has_store(spec):
             raise CampaignError(
                 f"{self.root}: this campaign has no store yet; start it with `discover run`"
             )
-        return open_store(location, spec.name)
+        return open_store(self.store_location(spec), spec.name, read_only=read_only)
 
     def check_writable(self) -> None:
         """CampaignError where jobs, models or report could not be written."""

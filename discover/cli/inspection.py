@@ -5,12 +5,17 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from discover.cli.campaigns import Campaign, Json
 from discover.cli.output import print_json, print_ranking, print_status
+
+if TYPE_CHECKING:
+    from discover.campaign import CampaignSpec
+    from discover.folder import CampaignFolder
+    from discover.store import Store
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +32,7 @@ def status(campaign: Campaign, as_json: Json = False) -> None:
 
     folder = CampaignFolder.at(campaign)
     spec = folder.load()
-    with closing(folder.open_existing_store(spec)) as store:
+    with closing(_store_to_read(folder, spec)) as store:
         lease, now = store.lease(), time.time()
         steered = lease is not None and is_alive(lease, now)
         answer = found.status(store, spec, now, steered=steered)
@@ -51,7 +56,7 @@ def results(
 
     folder = CampaignFolder.at(campaign)
     spec = folder.load()
-    with closing(folder.open_existing_store(spec)) as store:
+    with closing(_store_to_read(folder, spec)) as store:
         rows = ranking(store, spec, quarantined=quarantined)[:top]
     if as_json:
         print_json(rows)
@@ -71,7 +76,7 @@ def report(
 
     folder = CampaignFolder.at(campaign)
     spec = folder.load()
-    with closing(folder.open_existing_store(spec)) as store:
+    with closing(folder.open_existing_store(spec, read_only=True)) as store:
         page = write_report(folder, spec, store)
     typer.echo(page)
     if show:
@@ -101,3 +106,12 @@ def plugins(
     for info in found:
         table.add_row(info.kind, info.name, info.source, info.target)
     Console().print(table)
+
+
+def _store_to_read(folder: CampaignFolder, spec: CampaignSpec) -> Store:
+    """The campaign's store, which need not be writable; an empty one where it was never run."""
+    from discover.store import open_store
+
+    if folder.has_store(spec):
+        return folder.open_existing_store(spec, read_only=True)
+    return open_store(":memory:", spec.name)

@@ -8,12 +8,13 @@ from discover.store.base import FORMAT_VERSION, TRANSITIONS, Store
 __all__ = ["FORMAT_VERSION", "TRANSITIONS", "Store", "open_store"]
 
 
-def open_store(location: str | Path, campaign: str) -> Store:
+def open_store(location: str | Path, campaign: str, *, read_only: bool = False) -> Store:
     """The store of a campaign: a SQLite file at a path, or `mongodb://host/database`.
 
-    Campaigns may share a database on a server; a file holds one. StoreError where it cannot be
-    opened, StoreVersionError where a newer version wrote it, MissingDependencyError where the
-    server's driver is not installed.
+    Campaigns may share a database on a server; a file holds one. A file that is opened `read_only`
+    must exist and need not be writable; a server knows what its users may do. StoreError where it
+    cannot be opened, StoreVersionError where a newer version wrote it, MissingDependencyError where
+    the server's driver is not installed.
     """
     if isinstance(location, str) and location.startswith(("mongodb://", "mongodb+srv://")):
         try:
@@ -26,4 +27,4 @@ def open_store(location: str | Path, campaign: str) -> Store:
         return MongoStore.connect(location, campaign)
     from discover.store.sqlite import SQLiteStore
 
-    return SQLiteStore(Path(location))
+    return SQLiteStore(Path(location), read_only=read_only)

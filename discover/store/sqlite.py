@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -72,16 +73,22 @@ class SQLiteStore(Store):
 
     Write-ahead log and `synchronous=FULL`: what a method acknowledged survives a kill and a power
     cut. Threads share one connection behind a lock; processes wait for one another. The file must
-    lie on a local disk, as the write-ahead log needs memory that its users share. StoreError where
-    it cannot be opened, StoreVersionError where a newer version wrote it.
+    lie on a local disk, as the write-ahead log needs memory that its users share. Opened `read_only`
+    it needs no permission to write and its methods that change something raise StoreError.
+    StoreError where it cannot be opened, StoreVersionError where a newer version wrote it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
+        self._read_only = read_only
         self._lock = threading.RLock()
         with self._guard():
             self._connection = sqlite3.connect(
-                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                _address_for_reading(path) if read_only else path,
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=read_only,
             )
         try:
             self._prepare()
@@ -294,6 +301,8 @@ class SQLiteStore(Store):
         if self._version() == 0:
             self._create()
         rules.check_version(self._version(), str(self._path))
+        if self._read_only:
+            return
         self._use_write_ahead_log()
         self._select("PRAGMA synchronous = FULL")
         with self._transaction():
@@ -304,13 +313,13 @@ class SQLiteStore(Store):
 
     def _create(self) -> None:
         """Lay out an empty file; of several processes that find it empty, one does."""
+        if self._select("SELECT 1 FROM sqlite_master LIMIT 1") and self._version() == 0:
+            raise StoreError(
+                f"{self._path}: is a database of something else, not a campaign's store"
+            )
         with self._transaction() as connection:
             if self._version() != 0:
                 return
-            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise StoreError(
-                    f"{self._path}: is a database of something else, not a campaign's store"
-                )
             for statement in SCHEMA:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
@@ -331,6 +340,8 @@ class SQLiteStore(Store):
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """The connection with the write lock taken: committed at the end, rolled back on an error."""
+        if self._read_only:
+            raise StoreError(f"{self._path}: was opened for reading only")
         with self._lock, self._guard():
             connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
@@ -388,6 +399,17 @@ class SQLiteStore(Store):
     def _lease(self, connection: sqlite3.Connection) -> Lease | None:
         row = connection.execute("SELECT record FROM lease").fetchone()
         return self._record(Lease, row[0]) if row else None
+
+
+def _address_for_reading(path: Path) -> str:
+    """SQLite's URI of a file that must exist and may be write-protected.
+
+    The write-ahead log lies in files beside it. Where they are not there and cannot be made, SQLite is
+    told to look at the file alone. With `mode=ro` it would make them and leave them behind; `mode=rw`
+    reads what cannot be written as well.
+    """
+    alone = not path.with_name(f"{path.name}-wal").exists() and not os.access(path.parent, os.W_OK)
+    return f"{path.absolute().as_uri()}?mode=rw{'&immutable=1' if alone else ''}"
 
 
 def _text(record: Record) -> str:

@@ -42,9 +42,19 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_campaign_that_never_ran_has_no_store(quick_campaign: Path) -> None:
     folder = CampaignFolder.at(quick_campaign)
-    with pytest.raises(CampaignError, match="start it with `discover run`"):
-        folder.open_existing_store(folder.load())
+    assert not folder.has_store(folder.load())
+    for read_only in (False, True):
+        with pytest.raises(CampaignError, match="start it with `discover run`"):
+            folder.open_existing_store(folder.load(), read_only=read_only)
     assert not folder.store_file.exists()
+
+
+def test_a_store_that_a_kill_left_empty_is_none(quick_campaign: Path) -> None:
+    folder = CampaignFolder.at(quick_campaign)
+    folder.store_file.touch()
+    assert not folder.has_store(folder.load())
+    folder.open_store(folder.load()).close()
+    assert folder.has_store(folder.load())
 
 
 def test_a_store_on_a_server_is_asked_for_by_file_or_environment(
@@ -52,6 +62,7 @@ def test_a_store_on_a_server_is_asked_for_by_file_or_environment(
 ) -> None:
     folder = CampaignFolder.at(quick_campaign)
     spec = folder.load().model_copy(update={"store": "mongodb://host/database"})
+    assert folder.has_store(spec)
     assert folder.store_location(spec) == "mongodb://host/database"
     monkeypatch.setenv("DISCOVER_STORE", "mongodb://elsewhere/database")
     assert folder.store_location(spec) == "mongodb://elsewhere/database"

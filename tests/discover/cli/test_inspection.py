@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,13 +107,41 @@ def test_status_for_people(discover: Discover, finished_run: Any) -> None:
     assert "\x1b" not in answer.out
 
 
-@pytest.mark.parametrize("command", ["status", "results", "report"])
-def test_a_campaign_that_never_ran(discover: Discover, quick_campaign: Path, command: str) -> None:
-    answer = discover(command, quick_campaign)
+def test_a_campaign_that_never_ran(discover: Discover, quick_campaign: Path) -> None:
+    told = json.loads(discover("status", quick_campaign, "--json").out)
+    assert (told["campaign"], told["state"], told["best"]) == ("quick", "new", None)
+    assert set(told["calculations"].values()) == set(told["candidates"].values()) == {0}
+    assert "quick: new" in discover("status", quick_campaign).out
+    assert discover("results", quick_campaign).out == "no results yet\n"
+    assert discover("results", quick_campaign, "--json").out == "[]\n"
+    answer = discover("report", quick_campaign)
     assert answer.code == 2
     assert "start it with `discover run`" in answer.err
-    assert not (quick_campaign / "store.sqlite").exists()
-    assert discover(command, quick_campaign / "nowhere").code == 2
+    assert [path.name for path in quick_campaign.iterdir()] == ["campaign.yaml"]
+
+
+@pytest.mark.parametrize("command", ["status", "results", "report"])
+def test_a_folder_without_a_campaign(discover: Discover, tmp_path: Path, command: str) -> None:
+    answer = discover(command, tmp_path / "nowhere")
+    assert answer.code == 2
+    assert "campaign.yaml" in answer.err
+
+
+def test_a_campaign_on_a_read_only_disk(
+    discover: Discover, finished_run: Any, small_disk: Path
+) -> None:
+    folder = shutil.copytree(finished_run.folder, small_disk / "campaign")
+    results = discover("results", folder, "--json").out
+    status = discover("status", folder, "--json").out
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert discover("results", folder, "--json").out == results
+    assert discover("status", folder, "--json").out == status
+    assert len(json.loads(results)) == 6
+    answer = discover("report", folder)
+    assert answer.code == 2
+    (line,) = answer.err.splitlines()
+    assert "report" in line
+    assert "Read-only file system" in line
 
 
 def test_a_campaign_without_results_yet(discover: Discover, quick_campaign: Path) -> None:

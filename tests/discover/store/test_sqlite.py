@@ -237,6 +237,73 @@ def test_a_file_that_cannot_be_written(path):
         path.parent.chmod(0o755)
 
 
+@pytest.fixture
+def protected(path):
+    """The store's folder as somebody sees it who may read it and nothing else."""
+    view = path.parent.with_name("read-only view")
+    view.mkdir()
+    mount = ["mount", "--bind", path.parent, view]
+    if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
+        pytest.skip("file systems cannot be mounted here (not root, or a container)")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", view], check=True)
+        yield view / path.name
+    finally:
+        subprocess.run(["umount", view], check=True)
+
+
+def test_a_store_that_cannot_be_written_is_read(path, protected):
+    with closing(open_store(path, "campaign")) as store:
+        store.add_candidates([candidate(1)])
+    with pytest.raises(StoreError, match="writ"):
+        open_store(protected, "campaign")
+    with closing(open_store(protected, "campaign", read_only=True)) as store:
+        assert list(store.candidates()) == [candidate(1)]
+        assert store.lease() is None
+
+
+def test_a_store_that_somebody_else_writes_is_read(path, protected, start):
+    process = start(WRITE, path, 0)
+    acknowledged = [int(process.stdout.readline()) for _ in range(10)]
+    with closing(open_store(protected, "campaign", read_only=True)) as store:
+        assert len(store.observations()) >= len(acknowledged)
+    process.kill()  # its write-ahead log stays
+    process.wait()
+    with closing(open_store(protected, "campaign", read_only=True)) as store:
+        assert len(store.observations()) >= len(acknowledged)
+
+
+def test_a_store_that_is_read_is_left_as_it_is(path):
+    with closing(open_store(path, "campaign")) as store:
+        store.add_candidates([candidate(1)])
+    before = path.read_bytes()
+    with closing(open_store(path, "campaign", read_only=True)) as store:
+        assert list(store.candidates()) == [candidate(1)]
+        for write in (
+            lambda: store.add_candidates([candidate(2)]),
+            lambda: store.acquire_lease(lease("holder", 0.0)),
+            lambda: store.release_lease("holder"),
+            lambda: store.set_value("stop", True),
+        ):
+            with pytest.raises(StoreError, match="for reading only"):
+                write()
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_only_a_store_can_be_read(path):
+    with pytest.raises(StoreError, match="check that the folder exists"):
+        open_store(path, "campaign", read_only=True)
+    assert not path.exists()
+    execute(path, "CREATE TABLE theirs (x)")
+    with pytest.raises(StoreError, match="something else"):
+        open_store(path, "campaign", read_only=True)
+    open_store(path.with_name("other"), "campaign").close()
+    execute(path.with_name("other"), f"PRAGMA user_version = {FORMAT_VERSION + 1}")
+    with pytest.raises(StoreError, match="update discover"):
+        open_store(path.with_name("other"), "campaign", read_only=True)
+
+
 def test_a_full_disk_loses_nothing(path):
     with closing(open_store(path, "campaign")) as store:
         store.add_candidates([candidate(n) for n in range(20)])
