@@ -23,8 +23,8 @@ from discover.errors import DiscoverError
 Array = npt.NDArray[np.float64]
 
 FOREST, BOTORCH = "random forest", "botorch"
-BASELINES = (FOREST, BOTORCH)
-"""scikit-learn's forest by mean + std of its trees; BoTorch's stock GP with LogEI, kriging believer."""
+"""Baselines: scikit-learn's forest by mean + std of its trees; BoTorch's stock GP with LogEI, kriging
+believer."""
 
 
 @dataclass(frozen=True)

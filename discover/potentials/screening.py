@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from discover.campaign import Filters, RelaxationSettings
@@ -26,15 +26,14 @@ def screen(
     *,
     references: Path | None = None,
     others: Iterable[Candidate] = (),
-    progress: Callable[[Candidate], None] | None = None,
 ) -> list[Candidate]:
     """The same candidates in the same order, each ready, or rejected with its reason.
 
     The filters, in order: the relaxation converged and kept volume and space group; no two atoms are
     too close; the formation energy is below its limit; neither one of `others` (those ready before)
     nor an earlier candidate is the same crystal. A candidate that fails one keeps its structure and
-    record. `references` is the folder where reference energies are kept; `progress` is told of each
-    candidate as it is done. PotentialError where the potential itself cannot be used.
+    record. `references` is the folder where reference energies are kept. PotentialError where the
+    potential itself cannot be used.
     """
     energies = ReferenceEnergies(potential, references)
     ready: dict[str, dict[str, Crystal]] = defaultdict(dict)
@@ -54,8 +53,6 @@ def screen(
         state = CandidateState.REJECTED if reason else CandidateState.READY
         candidate = candidate.model_copy(update={"state": state, "reason": reason})
         screened.append(candidate)
-        if progress is not None:
-            progress(candidate)
     return screened
 
 

@@ -1,4 +1,4 @@
-"""A periodic structure as plain data, and its way to and from ASE and pymatgen."""
+"""A periodic structure as plain data, its way to and from ASE, and to pymatgen."""
 
 from __future__ import annotations
 
@@ -45,15 +45,6 @@ class Crystal(BaseModel):
             numbers=tuple(int(z) for z in atoms.numbers),
             cell_angstrom=_rows(atoms.cell.array),
             scaled_positions=_rows(atoms.get_scaled_positions()),
-        )
-
-    @classmethod
-    def from_pymatgen(cls, structure: Structure) -> Crystal:
-        """From an ordered pymatgen `Structure`."""
-        return cls(
-            numbers=tuple(int(z) for z in structure.atomic_numbers),
-            cell_angstrom=_rows(structure.lattice.matrix),
-            scaled_positions=_rows(structure.frac_coords),
         )
 
     def to_atoms(self) -> Atoms:

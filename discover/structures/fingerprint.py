@@ -1,4 +1,4 @@
-"""Fingerprints of crystals, and duplicates."""
+"""Reduced formulas, and duplicates: crystals with equal fingerprints that are one and the same."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from discover.structures.crystal import Crystal
-from discover.structures.symmetry import SYMPREC_ANGSTROM, spacegroup
 
 Key = TypeVar("Key")
 
@@ -21,14 +20,6 @@ def reduced_formula(crystal: Crystal) -> str:
     divisor = math.gcd(*counts.values())
     ordered = sorted((Element.from_Z(number), n // divisor) for number, n in counts.items())
     return "".join(f"{element.symbol}{n if n > 1 else ''}" for element, n in ordered)
-
-
-def fingerprint(crystal: Crystal, symprec: float = SYMPREC_ANGSTROM) -> str:
-    """Reduced formula and space group, as in `NaCl-225`: equal for duplicates.
-
-    Crystals with equal fingerprints need not be duplicates; `are_duplicates` decides.
-    """
-    return f"{reduced_formula(crystal)}-{spacegroup(crystal, symprec)}"
 
 
 def are_duplicates(a: Crystal, b: Crystal) -> bool:
