@@ -165,6 +165,10 @@ class Store(ABC):
     def passes(self) -> list[Pass]:
         """All passes by number."""
 
+    @abstractmethod
+    def count_passes(self) -> int:
+        """Number of passes."""
+
     # --- who steers, and what users ask -------------------------------------------------------
 
     @abstractmethod

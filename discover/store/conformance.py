@@ -136,6 +136,7 @@ class StoreConformance:
         assert store.observations(quarantined=True) == []
         assert store.model_cards() == []
         assert store.passes() == []
+        assert store.count_passes() == 0
         assert store.lease() is None
         assert store.value("anything") is None
 
@@ -349,6 +350,7 @@ class StoreConformance:
         changed = passes[0].model_copy(update={"picked": ("calculation-1",)})
         store.add_pass(changed)
         assert store.passes() == [passes[2], passes[1], changed]
+        assert store.count_passes() == 3
 
     def test_values_are_set_replaced_and_deleted(self, store: Store) -> None:
         store.set_value("stop", {"by": "user", "at": [1, 2.5, None]})

@@ -39,7 +39,7 @@ DUPLICATE_KEY = 11000
 
 
 class MongoStore(Store):
-    """A campaign's memory in the collections `<campaign>.<what>` of a database.
+    """A campaign's memory in the collections `discover.<campaign>.<what>` of a database.
 
     Records are native documents under their own id; `ModelCard.details` and named values are JSON
     text, as BSON refuses some of what JSON allows. Writes are acknowledged by a majority of the
@@ -228,6 +228,10 @@ class MongoStore(Store):
 
     def passes(self) -> list[Pass]:
         return self._all(Pass, self._passes, {}, "_id")
+
+    def count_passes(self) -> int:
+        with self._guard():
+            return int(self._passes.count_documents({}))
 
     # --- who steers, and what users ask -------------------------------------------------------
 

@@ -254,6 +254,9 @@ class SQLiteStore(Store):
         rows = self._select("SELECT record FROM passes ORDER BY number")
         return [self._record(Pass, record) for (record,) in rows]
 
+    def count_passes(self) -> int:
+        return int(self._select("SELECT count(*) FROM passes")[0][0])
+
     # --- who steers, and what users ask -------------------------------------------------------
 
     def acquire_lease(self, lease: Lease, *, replacing: str | None = None) -> None:
