@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib.metadata
 import platform
+import re
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -43,7 +44,6 @@ PACKAGES = (
     "pymatgen",
     "matminer",
     "smact",
-    "pyxtal",
     "spglib",
     "chgnet",
     "mace-torch",
@@ -65,11 +65,6 @@ def write_report(folder: CampaignFolder, spec: CampaignSpec, store: Store) -> Pa
     page = folder.report / "index.html"
     write_atomically(page, _html(findings, folder, charts))
     return page
-
-
-def search_figure_png(spec: CampaignSpec, store: Store) -> bytes:
-    """The search picture; while there are fewer than two results, a sentence that says so."""
-    return png(Findings(spec, store, time.time()).search_figure())
 
 
 def markdown_report(spec: CampaignSpec, store: Store, now: float) -> str:
@@ -183,8 +178,10 @@ def _html(findings: Findings, folder: CampaignFolder, charts: dict[str, str]) ->
         drawn_structures=DRAWN_STRUCTURES,
         passes=findings.store.passes()[: -SHOWN_PASSES - 1 : -1],
         campaign_file=_campaign_file(folder),
-        settings=yaml.safe_dump(
-            spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=90
+        settings=_without_credentials(
+            yaml.safe_dump(
+                spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=90
+            )
         ),
         code_versions=_code_versions(findings, folder),
         package_versions=_package_versions(),
@@ -224,7 +221,12 @@ def _position(rows: Sequence[ResultRow], target: Property) -> Callable[[float], 
 def _campaign_file(folder: CampaignFolder) -> str | None:
     if not folder.spec_file.exists():
         return None
-    return folder.spec_file.read_text(encoding="utf-8")
+    return _without_credentials(folder.spec_file.read_text(encoding="utf-8"))
+
+
+def _without_credentials(text: str) -> str:
+    """The text with user and password of every address in it masked: pages are shared."""
+    return re.sub(r"(://)\S*@", r"\1***@", text)
 
 
 def _code_versions(findings: Findings, folder: CampaignFolder) -> list[tuple[str, str]]:

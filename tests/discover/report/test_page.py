@@ -15,7 +15,7 @@ import pytest
 
 from discover.errors import StoreError
 from discover.lease import SteeringLease
-from discover.report.page import markdown_report, search_figure_png, write_report
+from discover.report.page import markdown_report, write_report
 from discover.results import ranking
 
 Make = Callable[..., Any]
@@ -193,6 +193,22 @@ def test_a_folder_without_its_campaign_file_is_reported_from_the_spec(campaign_o
     assert "min_distance_ratio: 0.6" in Page(written(campaign)).text
 
 
+@pytest.mark.parametrize("password", ["secret", "sec@ret", "sec/ret", "sec%40ret"])
+def test_a_page_that_is_shared_tells_no_password(campaign_of: Make, password: str) -> None:
+    campaign = campaign_of()
+    address = f"mongodb+srv://alice:{password}@host.example/materials"
+    with campaign.folder.spec_file.open("a", encoding="utf-8") as file:
+        file.write(
+            f'\nstore: "{address}"  # see https://wiki.example/store, or ask me@example.org\n'
+        )
+    spec = campaign.spec.model_copy(update={"store": address})
+    page = write_report(campaign.folder, spec, campaign.store).read_text(encoding="utf-8")
+    assert "alice" not in page
+    assert "ret@" not in page
+    assert Page(page).text.count("mongodb+srv://***@host.example/materials") == 2
+    assert "https://wiki.example/store, or ask me@example.org" in Page(page).text
+
+
 def test_a_closed_store_is_an_error(campaign_of: Make) -> None:
     campaign = campaign_of()
     campaign.store.close()
@@ -224,11 +240,6 @@ def test_markdown_of_a_new_campaign(campaign_of: Make) -> None:
     assert "No results yet." in text
     assert "0 of 20 calculations" in text
     assert "| # |" not in text
-
-
-def test_search_picture_is_a_png_from_the_start(campaign_of: Make) -> None:
-    campaign = campaign_of()
-    assert search_figure_png(campaign.spec, campaign.store).startswith(b"\x89PNG")
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
