@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    JsonValue,
+    ValidationError,
+    field_validator,
+)
 
 from discover import plugins
-from discover.errors import CampaignError, DiscoverError
+from discover.errors import CampaignError
 from discover.properties import PROPERTIES, Property, property_named
 
 Goal = Literal["max", "min", "extremes"]
@@ -74,7 +82,7 @@ class Filters(Section):
 
     min_distance_ratio: float = Field(0.6, gt=0, lt=1)
     """Shortest distance allowed, as a share of the sum of the covalent radii."""
-    max_formation_energy_ev_per_atom: float | None = 0.0
+    max_formation_energy_ev_per_atom: FiniteFloat | None = 0.0
     """Formation energy from the elements with the same potential, in eV/atom; null: no limit."""
 
 
@@ -162,11 +170,15 @@ class _UniqueKeys(yaml.SafeLoader):
     """YAML in which a key that stands twice is an error, not a silent choice of the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        keys = [
+            self.construct_object(key, deep=True)
+            for key, _ in node.value
+            if key.tag != "tag:yaml.org,2002:merge"
+        ]
         for number, key in enumerate(keys):
             if key in keys[:number]:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", node.value[number][0].start_mark
+                    None, None, f"the key {key!r} stands twice", node.start_mark
                 )
         return super().construct_mapping(node, deep)
 
@@ -188,71 +200,21 @@ def read_spec(path: Path) -> dict[str, Any]:
     return content
 
 
-def parse_spec(
-    content: dict[str, Any], source: str, base: Path
-) -> tuple[CampaignSpec | None, list[str]]:
-    """The campaign, or None, and every error of schema and plug-ins, each naming source and key.
+def parse_schema(content: dict[str, Any], source: str) -> tuple[CampaignSpec, dict[str, str]]:
+    """The campaign and every error of its schema by key, each error naming source and key.
 
-    Where the schema has errors, the sections without any are still checked for theirs.
+    Top-level keys with an error have their defaults in the campaign, so that the others can be used.
     """
-    problems: list[str] = []
     try:
-        spec = CampaignSpec.model_validate(content)
+        return CampaignSpec.model_validate(content), {}
     except ValidationError as error:
-        problems = [
-            f"{source}: {key}: {message}"
+        problems = {
+            key: f"{source}: {key}: {message}"
             for key, message in (_describe(problem) for problem in error.errors())
-        ]
+        }
         faulty = {problem["loc"][0] for problem in error.errors()}
-        spec = CampaignSpec.model_validate({k: v for k, v in content.items() if k not in faulty})
-    problems += plugin_problems(spec, source, base)
-    return (None if problems else spec), problems
-
-
-def plugin_problems(spec: CampaignSpec, source: str, base: Path) -> list[str]:
-    """What is wrong with the campaign's plug-ins and their options; imports them, computes nothing."""
-    from discover.acquisition.adapters import load_acquisition
-
-    chosen: list[tuple[str, str, str, str, dict[str, Any]]] = [
-        ("generator", "generators", spec.generator.name, "options", spec.generator.options),
-        ("surrogate", "surrogates", spec.surrogate.name, "options", spec.surrogate.options),
-        (
-            "calculation.kind",
-            "calculations",
-            spec.calculation.kind,
-            "settings",
-            spec.calculation.settings,
-        ),
-        (
-            "calculation.engine",
-            "engines",
-            spec.calculation.engine,
-            "engine_settings",
-            spec.calculation.engine_settings,
-        ),
-        *(("descriptors", "descriptors", name, "options", {}) for name in spec.descriptors),
-    ]
-    problems: list[str] = []
-    try:
-        plugins.load("dispatchers", spec.dispatch.name, base)
-    except DiscoverError as error:
-        problems.append(f"{source}: dispatch.name: {error}")
-    for key, kind, name, options_key, options in chosen:
-        try:
-            factory = plugins.load(kind, name, base)
-        except DiscoverError as error:
-            problems.append(f"{source}: {key}: {error}")
-            continue
-        section = key.split(".", maxsplit=1)[0]
-        problems += [
-            f"{source}: {section}.{options_key}.{option}: {message}"
-            for option, message in plugins.option_problems(factory, options)
-        ]
-    try:
-        load_acquisition(spec.acquisition.name, spec.acquisition.options, base)
-    except DiscoverError as error:
-        problems.append(f"{source}: acquisition: {error}")
-    return problems
+        sound = {key: value for key, value in content.items() if key not in faulty}
+        return CampaignSpec.model_validate(sound), problems
 
 
 def file_plugins(spec: CampaignSpec) -> list[str]:
@@ -275,10 +237,13 @@ def _strings(content: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def load_campaign(path: Path) -> CampaignSpec:
-    """The valid campaign in a file; CampaignError listing every error of schema and plug-ins."""
-    spec, problems = parse_spec(read_spec(path), str(path), path.parent)
-    if spec is None:
-        raise CampaignError("\n".join(problems))
+    """The campaign in a file; CampaignError listing every error of its schema.
+
+    Enough to look at a campaign: whether it can run is for `discover.preflight` to say.
+    """
+    spec, problems = parse_schema(read_spec(path), str(path))
+    if problems:
+        raise CampaignError("\n".join(problems.values()))
     return spec
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from discover import plugins
 from discover.calculations.base import JobInput, JobResult, fidelity_of, job_id
-from discover.calculations.job import read_result, write_input
+from discover.calculations.job import RESULT, read_result, write_input
 from discover.campaign import CampaignSpec
 from discover.dispatch.base import Dispatcher, JobState, JobStatus
 from discover.errors import CalculationError, DispatchError
@@ -21,6 +21,8 @@ from discover.records import (
     Prediction,
 )
 from discover.store.base import Store
+
+RESUBMIT_SECONDS = 1.0
 
 
 class Jobs:
@@ -127,10 +129,12 @@ class Jobs:
             calculation_id, calculation.state, self._observations(calculation, result), **times
         )
 
-    def cancel_active(self) -> int:
-        """End every job that is queued or running; returns how many."""
-        active = self._store.calculations(ACTIVE_STATES)
-        for calculation in active:
+    def cancel_active(self) -> None:
+        """End every job that is queued or running; one that is over already is left to be collected."""
+        over, _ = self.poll()
+        for calculation in self._store.calculations(ACTIVE_STATES):
+            if calculation.id in over:
+                continue
             self._dispatcher.cancel(calculation.native_id or "", self._folder.job(calculation.id))
             self._store.transition(
                 calculation.id,
@@ -139,7 +143,6 @@ class Jobs:
                 reason="cancelled by the user",
                 finished_at=time.time(),
             )
-        return len(active)
 
     def _start(self, calculation: Calculation) -> Calculation:
         chosen = self._spec.calculation
@@ -156,7 +159,7 @@ class Jobs:
             ),
         )
         try:
-            native_id = self._dispatcher.submit(directory)
+            native_id = self._submit(directory)
         except DispatchError as error:
             return self._store.transition(
                 calculation.id,
@@ -171,6 +174,15 @@ class Jobs:
             CalculationState.SUBMITTED,
             native_id=native_id,
         )
+
+    def _submit(self, directory: Path) -> str:
+        """Hand a job over; a scheduler that refuses may accept a moment later."""
+        for _ in range(self._spec.dispatch.attempts - 1):
+            try:
+                return self._dispatcher.submit(directory)
+            except DispatchError:
+                time.sleep(RESUBMIT_SECONDS)
+        return self._dispatcher.submit(directory)
 
     def _follow(self, calculation: Calculation, status: JobStatus) -> None:
         new = {
@@ -233,6 +245,30 @@ class Jobs:
             )
             for value in result.values
         ]
+
+
+def retry_failed(folder: CampaignFolder, store: Store) -> int:
+    """Put failed calculations back in line, for the next run to start; returns how many.
+
+    The result that says why one failed is kept beside it as `result.failed-N.json`.
+    """
+    failed = store.calculations(frozenset({CalculationState.FAILED}))
+    for calculation in failed:
+        result = folder.job(calculation.id) / RESULT
+        if result.exists():
+            earlier = len(list(result.parent.glob("result.failed-*.json")))
+            result.rename(result.with_name(f"result.failed-{earlier + 1}.json"))
+        store.transition(
+            calculation.id,
+            CalculationState.FAILED,
+            CalculationState.PROPOSED,
+            attempts=0,
+            reason=None,
+            native_id=None,
+            started_at=None,
+            finished_at=None,
+        )
+    return len(failed)
 
 
 def _last_line(log: Path) -> str:

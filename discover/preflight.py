@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from discover import plugins
+from discover.acquisition.adapters import load_acquisition
 from discover.calculations.base import Engine
-from discover.campaign import CampaignSpec, parse_spec, read_spec
+from discover.campaign import CampaignSpec, parse_schema, read_spec
 from discover.errors import CampaignError, DiscoverError
 from discover.folder import CampaignFolder
 from discover.potentials import load_potential
+from discover.records import ACTIVE_STATES
 from discover.store.base import Store
 
 LOW_DISK_BYTES = 200 * 2**20
@@ -22,11 +24,17 @@ FIXED_KEYS = ("generator", "potential", "relaxation", "descriptors", "calculatio
 def check_file(path: Path) -> tuple[CampaignSpec | None, list[str]]:
     """The campaign in a file, or None, and every error of its schema, plug-ins and surroundings.
 
-    Raises CampaignError where the file cannot be read at all.
+    What has an error is left out of the further checks. Raises CampaignError where the file cannot be
+    read at all.
     """
-    spec, problems = parse_spec(read_spec(path), str(path), path.parent)
-    if spec is not None:
-        problems = _surroundings(spec, str(path), path.parent)
+    spec, in_schema = parse_schema(read_spec(path), str(path))
+    of_plugins = _plugin_problems(spec, str(path), path.parent)
+    faulty = {key.split(".", maxsplit=1)[0] for key in (*in_schema, *of_plugins)}
+    problems = [
+        *in_schema.values(),
+        *of_plugins.values(),
+        *_surroundings(spec, str(path), path.parent, faulty),
+    ]
     return (None if problems else spec), problems
 
 
@@ -49,27 +57,27 @@ def check_unchanged(store: Store, spec: CampaignSpec, source: str) -> None:
     """CampaignError where a key was changed on which the data in the store depend.
 
     Values of another property, fidelity or structure must not be mixed with those that are there.
-    The calculation may be changed as long as it gave no value; everything else at any time.
+    The calculation may be changed as long as it gave no value and none runs; everything else at any
+    time.
     """
     begun = store.value("begun_with")
     if begun is None or not any(store.count_candidates().values()):
         return
     present = _fixed_part(spec)
+    no_value_yet = not (store.observations(quarantined=True) or store.calculations(ACTIVE_STATES))
     changed = [
         f"{source}: {key}: cannot be changed once a campaign has begun (it began with {begun[key]}); "
         "change it back, or begin a new campaign in another folder"
         for key in present
-        if begun[key] != present[key]
-        and not (key == "calculation" and not store.observations(quarantined=True))
+        if begun[key] != present[key] and not (key == "calculation" and no_value_yet)
     ]
     if changed:
         raise CampaignError("\n".join(changed))
 
 
 def note_beginning(store: Store, spec: CampaignSpec) -> None:
-    """Note, before the first candidate, what the data in the store will depend on."""
-    if not any(store.count_candidates().values()):
-        store.set_value("begun_with", _fixed_part(spec))
+    """Note what the data in the store depend on, after `check_unchanged` had nothing to say."""
+    store.set_value("begun_with", _fixed_part(spec))
 
 
 def _fixed_part(spec: CampaignSpec) -> dict[str, Any]:
@@ -77,12 +85,62 @@ def _fixed_part(spec: CampaignSpec) -> dict[str, Any]:
     return fixed | {"property": spec.objective.property}
 
 
-def _surroundings(spec: CampaignSpec, source: str, base: Path) -> list[str]:
-    """What is wrong with the parts once they are made, and with how they fit together."""
+def _plugin_problems(spec: CampaignSpec, source: str, base: Path) -> dict[str, str]:
+    """What is wrong with plug-ins and their options, by key; imports them, makes nothing."""
+    chosen: list[tuple[str, str, str, str, dict[str, Any]]] = [
+        ("generator", "generators", spec.generator.name, "options", spec.generator.options),
+        ("surrogate", "surrogates", spec.surrogate.name, "options", spec.surrogate.options),
+        (
+            "calculation.kind",
+            "calculations",
+            spec.calculation.kind,
+            "settings",
+            spec.calculation.settings,
+        ),
+        (
+            "calculation.engine",
+            "engines",
+            spec.calculation.engine,
+            "engine_settings",
+            spec.calculation.engine_settings,
+        ),
+        *(
+            (f"descriptors.{i}", "descriptors", name, "options", {})
+            for i, name in enumerate(spec.descriptors)
+        ),
+    ]
+    problems: dict[str, str] = {}
+    try:
+        plugins.load("dispatchers", spec.dispatch.name, base)
+    except DiscoverError as error:
+        problems["dispatch.name"] = str(error)
+    for key, kind, name, options_key, options in chosen:
+        try:
+            factory = plugins.load(kind, name, base)
+        except DiscoverError as error:
+            problems[key] = str(error)
+            continue
+        section = key.split(".", maxsplit=1)[0]
+        for option, message in plugins.option_problems(factory, options):
+            problems[f"{section}.{options_key}.{option}"] = message
+    try:
+        load_acquisition(spec.acquisition.name, spec.acquisition.options, base)
+    except DiscoverError as error:
+        problems["acquisition"] = str(error)
+    return {key: f"{source}: {key}: {message}" for key, message in problems.items()}
+
+
+def _surroundings(spec: CampaignSpec, source: str, base: Path, faulty: set[str]) -> list[str]:
+    """What is wrong with the parts once they are made, and with how they fit together.
+
+    Top-level keys in `faulty` are left out: their errors are known.
+    """
     problems: list[str] = []
 
     def part(key: str, make: Callable[[], Any]) -> Any:
         """What `make` gives, or None with its error noted under this key."""
+        if key.split(".", maxsplit=1)[0] in faulty:
+            return None
         try:
             return make()
         except DiscoverError as error:
@@ -98,7 +156,7 @@ def _surroundings(spec: CampaignSpec, source: str, base: Path) -> list[str]:
     kind = plugin("calculation.kind", "calculations", chosen.kind, chosen.settings)
     engine = plugin("calculation.engine", "engines", chosen.engine, chosen.engine_settings)
     potential = part("potential", lambda: load_potential(spec.potential, base))
-    if kind and spec.objective.property not in kind.properties:
+    if kind and "objective" not in faulty and spec.objective.property not in kind.properties:
         problems.append(
             f"{source}: calculation.kind: {chosen.kind!r} does not compute "
             f"{spec.objective.property!r}; it computes: {', '.join(kind.properties)}"

@@ -111,6 +111,10 @@ class Prediction(Record):
     score: FiniteFloat
     model: str = Field(description="id of the model card")
 
+    def interval_90(self) -> tuple[float, float, float]:
+        """5 %, 50 % and 95 % quantiles of the normal distribution with this mean and std."""
+        return self.mean - 1.6449 * self.std, self.mean, self.mean + 1.6449 * self.std
+
 
 class Calculation(Record):
     """One DFT job: its id is the content hash of structure, kind, engine and settings."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from discover.campaign import CampaignSpec, Goal
 from discover.properties import Property
@@ -132,7 +132,7 @@ def status(store: Store, spec: CampaignSpec, now: float, *, steered: bool) -> St
         best=best[0] if best else None,
         slots=spec.dispatch.jobs,
         slots_busy=slots_busy(calculations, spec.dispatch.jobs, now),
-        passes=len(store.passes()),
+        passes=store.count_passes(),
         seconds_per_calculation=typical,
         expected_seconds_left=(
             typical * left / spec.dispatch.jobs if typical and state == "running" else None
@@ -159,20 +159,6 @@ def slots_busy(calculations: Sequence[Calculation], slots: int, now: float) -> f
     return min(1.0, busy / (slots * (end - begin)))
 
 
-def search_curve(store: Store, spec: CampaignSpec) -> list[dict[str, Any]]:
-    """Results in the order they were picked: `order`, `value`, `formula`, `picked_by`."""
-    rows = sorted(ranking(store, spec), key=lambda row: row.order)
-    return [
-        {
-            "order": row.order,
-            "value": row.value,
-            "formula": row.formula,
-            "picked_by": row.picked_by,
-        }
-        for row in rows
-    ]
-
-
 def _campaign_state(
     calculations: Sequence[Calculation], stopped: str | None, *, steered: bool
 ) -> CampaignState:
@@ -196,10 +182,7 @@ def _row(
     low, middle, high = (
         (None, None, None)
         if expected is None
-        else (
-            target.from_model(expected.mean + z * expected.std)
-            for z in (-1.6449, 0.0, 1.6449)  # quantiles of the standard normal at 5, 50 and 95 %
-        )
+        else (target.from_model(y) for y in expected.interval_90())
     )
     return ResultRow(
         rank=rank,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import closing
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from discover import plugins
 from discover.acquisition.adapters import load_acquisition
@@ -17,6 +19,7 @@ from discover.errors import LeaseHeldError, SurrogateError
 from discover.folder import CampaignFolder
 from discover.jobs import Jobs
 from discover.lease import SteeringLease
+from discover.processes import Process
 from discover.records import (
     ACTIVE_STATES,
     Calculation,
@@ -56,6 +59,7 @@ class CampaignRunner:
     ) -> None:
         self.folder, self.spec, self.store = folder, spec, store
         self._lease = lease
+        self._process = Process.of(os.getpid())
         self._told = told
         self._supply = CandidateSupply(folder, spec, store)
         self._trained: TrainedModel | None = None
@@ -90,10 +94,11 @@ class CampaignRunner:
         """What the store and the dispatcher know now; LeaseHeldError where the lease was lost."""
         if self._lease.lost.is_set():
             raise LeaseHeldError("another process has taken over this campaign; this one ends")
-        request = request_of(self.store)
-        if request is StopRequest.NOW:
-            self.jobs.cancel_active()
+        request = request_of(self.store, self._process)
         ended, active = self.jobs.poll()
+        if request is StopRequest.NOW and active:
+            self.jobs.cancel_active()
+            ended, active = self.jobs.poll()
         calculations = self.store.calculations()
         return Situation(
             ended=ended,
@@ -139,7 +144,7 @@ class CampaignRunner:
         now = time.time()
         self.store.add_pass(
             Pass(
-                number=len(self.store.passes()),
+                number=self.store.count_passes(),
                 started_at=self._pass_started,
                 finished_at=now,
                 actions=tuple(type(action).__name__.lower() for action in actions),
@@ -158,9 +163,11 @@ class CampaignRunner:
     def wait(self) -> None:
         """Sleep until a job ends, a stop is asked for, or it is time to look at the budget again."""
         look_again = time.monotonic() + LOOK_AGAIN_SECONDS
+        asked = request_of(self.store, self._process)
         while time.monotonic() < look_again:
             ended, active = self.jobs.poll()
-            if ended or not active or self._lease.lost.is_set() or request_of(self.store):
+            asked_anew = request_of(self.store, self._process) is not asked
+            if ended or not active or asked_anew or self._lease.lost.is_set():
                 break
             time.sleep(POLL_SECONDS)
         self._pass_started = time.time()
@@ -178,10 +185,9 @@ class CampaignRunner:
 
     def _recover(self) -> None:
         """Bring memory and jobs to where the store says that they are."""
-        unfinished = self._supply.recover()
+        unfinished = self._supply.recover(picked={c.candidate for c in self.store.calculations()})
         if unfinished:
             self._relax(unfinished)
-        self._supply.reload(picked={c.candidate for c in self.store.calculations()})
         cards = self.store.model_cards()
         if cards:
             seen = set(cards[-1].observations)
@@ -246,10 +252,11 @@ class CampaignRunner:
         from discover.acquisition.selection import select
 
         ids, features = self._supply.pool.open()
+        calculations = self.store.calculations()
         usable = usable_observations(self.store, self.spec)
         fitted = set(self._trained.card.observations)
         unknown_to_model = [
-            *(c.candidate for c in self.store.calculations(ACTIVE_STATES)),
+            *(c.candidate for c in calculations if c.state in ACTIVE_STATES),
             *(o.candidate for o in usable if o.id not in fitted),
         ]
         best = select(
@@ -259,14 +266,17 @@ class CampaignRunner:
             self._acquisition,
             goal=self.spec.objective.goal,
             observed=[self.spec.target.to_model(o.value) for o in usable],
-            pending=np.array([self.store.candidate(i).features for i in unknown_to_model])
-            if unknown_to_model
-            else None,
+            observed_features=self._features_of([o.candidate for o in usable]),
+            pending=self._features_of(unknown_to_model) if unknown_to_model else None,
+            picks=len(calculations),
             seed=self.spec.seed,
         )[0]
         return ids[best.index], Prediction(
             mean=best.mean, std=best.std, score=best.score, model=self._trained.card.id
         )
+
+    def _features_of(self, candidate_ids: list[str]) -> npt.NDArray[np.float64]:
+        return np.array([self.store.candidate(i).features for i in candidate_ids])
 
     def _submit(self, candidate_id: str, prediction: Prediction | None) -> Calculation | None:
         candidate = self.store.candidate(candidate_id)
@@ -294,9 +304,7 @@ class CampaignRunner:
         if prediction is None:
             return ", picked without a model"
         target = self.spec.target
-        low, middle, high = (
-            target.from_model(prediction.mean + z * prediction.std) for z in (-1.6449, 0.0, 1.6449)
-        )
+        low, middle, high = (target.from_model(y) for y in prediction.interval_90())
         return f", expecting {middle:.3g} ({low:.2g} to {high:.2g}) {target.unit}"
 
     @staticmethod

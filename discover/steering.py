@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from discover.campaign import CampaignSpec
 
+FAILURE_BUDGET = "failure budget"
+"""How the reason of a stop begins where too many calculations failed."""
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -184,7 +187,7 @@ def stop_reason(now: Situation, rules: Rules) -> str | None:
     if now.stop_requested:
         return "stopped by the user"
     if now.failures_in_a_row >= rules.failures_in_a_row:
-        return f"failure budget: {now.failures_in_a_row} calculations failed in a row"
+        return f"{FAILURE_BUDGET}: {now.failures_in_a_row} calculations failed in a row"
     if now.picked >= rules.calculations:
         return f"budget: {now.picked} calculations"
     if rules.hours is not None and now.hours >= rules.hours:

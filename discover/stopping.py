@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from enum import StrEnum
 
+from discover.processes import Process
 from discover.store.base import Store
-
-PROCESS_STARTED_AT = time.time()
-"""An older request was meant for a process that was killed before it could answer."""
 
 
 class StopRequest(StrEnum):
@@ -18,15 +15,15 @@ class StopRequest(StrEnum):
     NOW = "now"
 
 
-def ask_to_stop(store: Store, request: StopRequest) -> None:
-    """Ask whoever steers the campaign to stop."""
-    store.set_value("stop", {"request": request.value, "asked_at": time.time()})
+def ask_to_stop(store: Store, request: StopRequest, process: Process) -> None:
+    """Ask the process that steers the campaign, and no later one, to stop."""
+    store.set_value("stop", {"request": request.value, "process": str(process)})
 
 
-def request_of(store: Store) -> StopRequest | None:
+def request_of(store: Store, process: Process) -> StopRequest | None:
     """What was asked of this process, None where nothing was."""
     asked = store.value("stop")
-    if asked is None or asked["asked_at"] < PROCESS_STARTED_AT:
+    if asked is None or asked["process"] != str(process):
         return None
     return StopRequest(asked["request"])
 

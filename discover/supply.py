@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from discover import plugins
 from discover.campaign import CampaignSpec
+from discover.errors import PluginError, StructureError
 from discover.folder import CampaignFolder
 from discover.pool import KnownCandidates, Pool
 from discover.records import Candidate, CandidateState
@@ -36,18 +37,21 @@ class CandidateSupply:
         """Whether the generator has come to the end of its space."""
         return bool(self._store.value("exhausted"))
 
-    def recover(self) -> list[Candidate]:
-        """Finish a draw that a kill interrupted; the candidates that are still to be screened."""
-        self._apply_draw()
-        return [*self._store.candidates(CandidateState.PROPOSED)]
+    def recover(self, picked: set[str]) -> list[Candidate]:
+        """Take all candidates from the store, in the order of their draws, but for those picked.
 
-    def reload(self, picked: set[str]) -> None:
-        """Take all candidates from the store, in the order in which they were drawn."""
-        self.pool = Pool()
+        A draw that a kill interrupted is finished first. Returns the candidates that are still to be
+        screened.
+        """
+        self._apply_draw()
+        unfinished = []
         for candidate in self._store.candidates():
             self._known.add([candidate])
             if candidate.state is CandidateState.READY and candidate.id not in picked:
                 self.pool.add([candidate])
+            elif candidate.state is CandidateState.PROPOSED:
+                unfinished.append(candidate)
+        return unfinished
 
     def propose(self, n: int) -> list[Candidate]:
         """Up to `n` new candidates, where the generator has them."""
@@ -57,6 +61,11 @@ class CandidateSupply:
         draw = self._generator.propose(
             n, GeneratorContext(seed=self._spec.seed, position=position, known=self._known.ids)
         )
+        if not draw.candidates and not draw.exhausted:
+            raise PluginError(
+                f"generator {self._spec.generator.name!r} proposed nothing and does not say that it is "
+                "exhausted (see generators.conformance)"
+            )
         self._store.set_value("proposal", draw.model_dump(mode="json"))
         return self._apply_draw()
 
@@ -64,7 +73,6 @@ class CandidateSupply:
         """Relax, filter and featurize; the answers are stored in one go, the ready ones pooled."""
         from discover.potentials import load_potential
         from discover.potentials.screening import screen
-        from surrogates.descriptors import featurize
 
         if self._potential is None:
             self._potential = load_potential(self._spec.potential, self._folder.root)
@@ -79,13 +87,20 @@ class CandidateSupply:
             references=self._folder.models,
             others=[c for c in namesakes if c.state is CandidateState.READY],
         )
-        ready = featurize(
-            [c for c in screened if c.state is CandidateState.READY], self._descriptors
-        )
-        rejected = [c for c in screened if c.state is CandidateState.REJECTED]
-        self._store.update_candidates([*ready, *rejected])
-        self.pool.add(ready)
-        return [*ready, *rejected]
+        answered = [self._featurized(c) if c.state is CandidateState.READY else c for c in screened]
+        self._store.update_candidates(answered)
+        self.pool.add(c for c in answered if c.state is CandidateState.READY)
+        return answered
+
+    def _featurized(self, candidate: Candidate) -> Candidate:
+        """A candidate with its descriptors, or rejected where it cannot be described."""
+        from surrogates.descriptors import featurize
+
+        try:
+            return featurize([candidate], self._descriptors)[0]
+        except StructureError as error:
+            rejected = {"state": CandidateState.REJECTED, "reason": f"descriptors: {error}"}
+            return candidate.model_copy(update=rejected)
 
     def _apply_draw(self) -> list[Candidate]:
         """Take in the draw that was noted last, if any; doing it again after a kill changes nothing."""

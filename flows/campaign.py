@@ -29,7 +29,7 @@ from discover.folder import CampaignFolder
 from discover.records import ACTIVE_STATES, Calculation, CalculationState
 from discover.report.page import markdown_report
 from discover.runner import CampaignRunner, run_campaign
-from discover.steering import Action, Stop
+from discover.steering import FAILURE_BUDGET, Action, Stop
 
 Result = TypeVar("Result")
 LOG = logging.getLogger("discover.campaign")
@@ -82,9 +82,9 @@ class PrefectRunner(CampaignRunner):
 
         A dashboard that does not answer is told of and ends nothing.
         """
-        passes = len(self.store.passes())
+        passes = self.store.count_passes()
         super().record(actions)
-        if len(self.store.passes()) == passes:
+        if self.store.count_passes() == passes:
             return
         try:
             with get_client(sync_client=True) as client:
@@ -173,5 +173,5 @@ def steer_here(directory: Path) -> State[Any]:
         LOG.info(line)
 
     stop = run_campaign(CampaignFolder.at(directory), told, PrefectRunner)
-    failed = stop.reason.startswith("failure budget")
+    failed = stop.reason.startswith(FAILURE_BUDGET)
     return Failed(message=stop.reason) if failed else Completed(message=stop.reason)

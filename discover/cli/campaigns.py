@@ -92,16 +92,19 @@ def run(
             "--dashboard/--no-dashboard", help="Show the campaign in Prefect's dashboard."
         ),
     ] = True,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Compute failed calculations again.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a campaign; one that exists is resumed where it was.
 
     Ctrl-C once lets the running jobs end first; twice ends at once (jobs go on and are collected when
-    the campaign is resumed).
+    the campaign is resumed). Exit code 1: it stopped because too many calculations failed in a row.
     """
     from discover.cli.session import run_campaign
 
-    run_campaign(campaign, dashboard=dashboard, as_json=as_json)
+    run_campaign(campaign, dashboard=dashboard, retry_failed=retry_failed, as_json=as_json)
 
 
 def resume(
@@ -112,6 +115,9 @@ def resume(
             "--dashboard/--no-dashboard", help="Show the campaign in Prefect's dashboard."
         ),
     ] = True,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Compute failed calculations again.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Resume a campaign that was stopped or interrupted (the same as `run`, but it must exist)."""
@@ -120,7 +126,7 @@ def resume(
 
     folder = CampaignFolder.at(campaign)
     folder.open_existing_store(folder.load()).close()
-    run_campaign(campaign, dashboard=dashboard, as_json=as_json)
+    run_campaign(campaign, dashboard=dashboard, retry_failed=retry_failed, as_json=as_json)
 
 
 def stop(
@@ -134,6 +140,7 @@ def stop(
 
     from discover.folder import CampaignFolder
     from discover.lease import is_alive
+    from discover.processes import Process
     from discover.stopping import StopRequest, ask_to_stop
 
     folder = CampaignFolder.at(campaign)
@@ -142,7 +149,8 @@ def stop(
         if lease is None or not is_alive(lease, time.time()):
             typer.echo("this campaign is not running")
             return
-        ask_to_stop(store, StopRequest.NOW if now else StopRequest.AFTER_RUNNING)
+        steering = Process(lease.pid, lease.process_ticks)
+        ask_to_stop(store, StopRequest.NOW if now else StopRequest.AFTER_RUNNING, steering)
     typer.echo(
         "asked to stop" + ("; running jobs are cancelled" if now else " after the running jobs")
     )

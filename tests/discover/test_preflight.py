@@ -92,7 +92,7 @@ def refused(discover: Callable[..., Any]) -> Callable[..., str]:
         ({"acquisition": {"name": "logie"}}, ["acquisition: ", "did you mean 'logei'"]),
         ({"surrogate": {"name": "gpr"}}, ["surrogate: ", "did you mean 'gp'"]),
         ({"generator": {"name": "prototype"}}, ["generator: ", "did you mean 'prototypes'"]),
-        ({"descriptors": ["compositon"]}, ["descriptors: ", "did you mean 'composition'"]),
+        ({"descriptors": ["compositon"]}, ["descriptors.0: ", "did you mean 'composition'"]),
         ({"potential": "chgnt"}, ["potential: ", "did you mean 'chgnet'"]),
         ({"dispatch": {"name": "locl"}}, ["dispatch.name: ", "did you mean 'local'"]),
         ({"calculation": {"kind": "agll"}}, ["calculation.kind: ", "did you mean 'agl'"]),
@@ -329,3 +329,29 @@ def test_a_good_campaign_has_no_problems(quick_campaign: Path) -> None:
     assert problems == []
     assert spec is not None
     assert spec.name == "quick"
+
+
+def test_errors_of_schema_plugins_and_surroundings_at_once(quick_campaign: Path) -> None:
+    edit(
+        quick_campaign,
+        budgett=3,
+        potential="chgnett",
+        acquisition={"name": "logie"},
+        generator={"options": {"elements": ["Na", "Cl"], "prototypes": ["rocksalt"]}},
+        calculation={"engine": "emt", "engine_settings": {}},
+    )
+    _, problems = check_file(quick_campaign / "campaign.yaml")
+    found = "\n".join(problems)
+    assert "budgett: unknown key; did you mean 'budget'" in found
+    assert "acquisition: no acquisition is called 'logie'; did you mean 'logei'" in found
+    assert "potential: no potential is called 'chgnett'" in found
+    assert "calculation.engine: 'emt' does not know Cl, Na" in found
+    assert len(problems) == 4
+
+
+def test_what_has_an_error_does_not_cause_others(quick_campaign: Path) -> None:
+    edit(quick_campaign, generator={"options": {"elements": "Na"}}, objective={"goal": "up"})
+    _, problems = check_file(quick_campaign / "campaign.yaml")
+    assert len(problems) == 2
+    assert "objective.goal" in problems[0]
+    assert "generator.options.elements" in problems[1]

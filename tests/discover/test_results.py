@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from discover.campaign import CampaignSpec, Goal
 from discover.records import Calculation, CalculationState, Observation, Prediction
-from discover.results import best_first, ranking, search_curve, slots_busy, status
+from discover.results import best_first, ranking, slots_busy, status
 from discover.store import Store
 
 Add = Callable[..., Calculation]
@@ -112,13 +112,6 @@ def test_what_was_expected_is_told_in_the_unit(store: Store, computed: Add) -> N
     # the 95 % quantile of the standard normal is 1.6449 (NIST/SEMATECH, table of the normal)
     assert with_model.predicted_high == pytest.approx(10.0**1.82243, rel=1e-4)
     assert with_model.predicted_low == pytest.approx(10.0**0.17757, rel=1e-4)
-
-
-def test_search_curve_is_in_the_order_of_picks(store: Store, computed: Add) -> None:
-    for order, value in ((2, 1.0), (0, 3.0), (1, 2.0)):
-        computed(store, order, value)
-    curve = search_curve(store, spec_of())
-    assert [(point["order"], point["value"]) for point in curve] == [(0, 3.0), (1, 2.0), (2, 1.0)]
 
 
 def job(started: float | None, finished: float | None) -> Calculation:

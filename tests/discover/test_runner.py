@@ -8,6 +8,7 @@ SIGKILL would have left (`tests/test_kills.py` sends real ones, at random).
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from discover.campaign import CampaignSpec
 from discover.dispatch.local import LocalDispatcher
 from discover.errors import CampaignError, LeaseHeldError
 from discover.folder import CampaignFolder
+from discover.processes import Process
 from discover.records import (
     ACTIVE_STATES,
     Calculation,
@@ -256,7 +258,7 @@ def test_user_stop_and_resume(
     class Stopped(CampaignRunner):
         def follow(self, calculation: Calculation) -> None:
             if calculation.order == 1:
-                ask_to_stop(self.store, request_)
+                ask_to_stop(self.store, request_, Process.of(os.getpid()))
 
     change(quick_campaign, budget={"calculations": 4})
     assert run(quick_campaign, Stopped) == Stop("stopped by the user")
@@ -433,6 +435,43 @@ def test_anything_may_be_changed_before_the_first_candidate(
 def test_a_request_to_stop_of_before_this_process_is_not_for_it(quick_campaign: Path) -> None:
     _, store = opened(quick_campaign)
     with closing(store):
-        store.set_value("stop", {"request": "now", "asked_at": 1.0})
+        ask_to_stop(store, StopRequest.NOW, Process(1, 1))
     change(quick_campaign, budget={"calculations": 1})
     assert run(quick_campaign) == Stop("budget: 1 calculations")
+
+
+def test_the_calculation_may_be_changed_until_it_gave_a_value(quick_campaign: Path) -> None:
+    (quick_campaign / "failing.py").write_text(FAILING_ENGINE)
+    working = yaml.safe_load((quick_campaign / "campaign.yaml").read_text())["calculation"]
+    change(
+        quick_campaign,
+        calculation={"engine": "failing.py:Failing", "engine_settings": {"potential": "emt"}},
+        budget={"failures_in_a_row": 2},
+    )
+    assert run(quick_campaign).reason.startswith("failure budget")
+    change(quick_campaign, calculation=working, budget={"calculations": 4})
+    assert run(quick_campaign) == Stop("budget: 4 calculations")
+    change(quick_campaign, budget={"calculations": 5})
+    assert run(quick_campaign) == Stop("budget: 5 calculations")
+    change(quick_campaign, calculation={"settings": {"volumes": 7}})
+    with pytest.raises(CampaignError, match="calculation: cannot be changed"):
+        run(quick_campaign)
+
+
+def test_a_standing_request_to_stop_does_not_make_the_loop_spin(
+    quick_campaign: Path, undisturbed: list[Picked]
+) -> None:
+    turns = 0
+
+    class Stopped(CampaignRunner):
+        def follow(self, calculation: Calculation) -> None:
+            ask_to_stop(self.store, StopRequest.AFTER_RUNNING, Process.of(os.getpid()))
+
+        def wait(self) -> None:
+            nonlocal turns
+            turns += 1
+            super().wait()
+
+    assert run(quick_campaign, Stopped) == Stop("stopped by the user")
+    assert turns <= 3
+    assert results(quick_campaign) == undisturbed[:1]

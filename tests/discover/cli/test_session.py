@@ -185,7 +185,7 @@ def test_a_campaign_whose_engine_always_fails_ends_with_its_failure_budget(
     text = spec.read_text().replace("failures_in_a_row: 50", "failures_in_a_row: 2")
     spec.write_text(text.replace("calculations: 2", "calculations: 9"))
     answer = discover("run", held_campaign, "--no-dashboard")
-    assert answer.code == 0
+    assert answer.code == 1
     assert answer.out.count("failed: the engine refuses") == 2
     assert answer.out.splitlines()[-1].startswith("failure budget: 2 calculations failed in a row")
     told = json.loads(discover("status", held_campaign, "--json").out)
