@@ -100,7 +100,7 @@ def test_a_lease_that_somebody_overtakes_is_held(open_campaign, monkeypatch, bef
     answers = iter([before])
     monkeypatch.setattr(store, "lease", lambda: next(answers, None) or fresh())
     with pytest.raises(LeaseHeldError):
-        store.acquire_lease(lease("late", 501.0))
+        store.acquire_lease(lease("late", 501.0), replacing="dead")
     assert other.lease() == lease("other", 500.0)
 
 
