@@ -1,4 +1,4 @@
-"""What every surrogate must do, as tests that the author of one runs.
+"""What every surrogate and every descriptor must do, as tests that the author of one runs.
 
 Subclass `SurrogateConformance` in a test module and give it one fixture:
 
@@ -8,18 +8,24 @@ Subclass `SurrogateConformance` in a test module and give it one fixture:
             return MySurrogate(...)
 
 The data are a smooth function of four descriptors, two more that say nothing, and a constant one.
+`DescriptorConformance` wants a fixture `make_descriptor`, a function without arguments.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import torch
 
 from discover.errors import SurrogateError
+from discover.records import Candidate, Provenance
+from discover.structures.crystal import Crystal
 from surrogates.base import Surrogate, TrainingData
+from surrogates.descriptors import Descriptor, featurize
 from surrogates.gaussian import joint_moments
 from surrogates.persistence import load, save
 
@@ -172,3 +178,70 @@ class SurrogateConformance:
             one, two = (fitted.posterior(x) for fitted in (model, load(tmp_path)))
         torch.testing.assert_close(one.mean, two.mean, rtol=1e-9, atol=1e-9)
         torch.testing.assert_close(one.variance, two.variance, rtol=1e-9, atol=1e-9)
+
+
+NewDescriptor = Callable[[], Descriptor]
+
+
+def example_candidates(*, conventional: bool = False) -> list[Candidate]:
+    """Rock salt, zincblende and CsCl, in their primitive or (but for CsCl) conventional cells."""
+    from ase.build import bulk
+
+    return [
+        Candidate(
+            id=formula,
+            formula=formula,
+            spacegroup=spacegroup,
+            prototype=prototype,
+            crystal=Crystal.from_atoms(
+                bulk(formula, prototype, a=a, cubic=conventional or prototype == "cesiumchloride")
+            ),
+            provenance=Provenance(generator="conformance", operation="decorate"),
+        )
+        for formula, prototype, spacegroup, a in (
+            ("NaCl", "rocksalt", 225, 5.64),
+            ("GaAs", "zincblende", 216, 5.65),
+            ("CsCl", "cesiumchloride", 221, 4.12),
+        )
+    ]
+
+
+class DescriptorConformance:
+    """The contract of `surrogates.descriptors.Descriptor`; subclass it, give it `make_descriptor`."""
+
+    def test_one_row_of_named_finite_numbers_each(self, make_descriptor: NewDescriptor) -> None:
+        """As many columns as names, no name twice."""
+        descriptor = make_descriptor()
+        rows = descriptor.describe(example_candidates())
+        assert rows.shape == (3, len(descriptor.names))
+        assert rows.dtype == np.float64
+        assert np.isfinite(rows).all()
+        assert len(set(descriptor.names)) == len(descriptor.names) > 0
+
+    def test_a_row_depends_on_its_candidate_alone(self, make_descriptor: NewDescriptor) -> None:
+        """Not on the other ones, their order, or what was described before."""
+        candidates = example_candidates()
+        rows = make_descriptor().describe(candidates)
+        descriptor = make_descriptor()
+        for candidate, row in reversed(list(zip(candidates, rows, strict=True))):
+            np.testing.assert_array_equal(descriptor.describe([candidate]), [row])
+
+    def test_crystals_are_told_apart(self, make_descriptor: NewDescriptor) -> None:
+        """Three different crystals, three different rows."""
+        assert len(np.unique(make_descriptor().describe(example_candidates()), axis=0)) == 3
+
+    def test_the_choice_of_cell_does_not_matter(self, make_descriptor: NewDescriptor) -> None:
+        """The primitive and the conventional cell are the same crystal."""
+        descriptor = make_descriptor()
+        primitive = descriptor.describe(example_candidates())
+        conventional = descriptor.describe(example_candidates(conventional=True))
+        np.testing.assert_allclose(conventional, primitive, rtol=1e-6, atol=1e-9)
+
+    def test_candidates_are_featurized(self, make_descriptor: NewDescriptor) -> None:
+        """Its rows become the features of the candidates, which stay what they are."""
+        candidates = example_candidates()
+        descriptor = make_descriptor()
+        featurized = featurize(candidates, [descriptor])
+        rows = [tuple(row.tolist()) for row in descriptor.describe(candidates)]
+        assert [c.features for c in featurized] == rows
+        assert [c.model_copy(update={"features": None}) for c in featurized] == candidates

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from discover.errors import StructureError
 from discover.records import Candidate, Provenance
 from discover.structures.crystal import Crystal
+from surrogates.conformance import DescriptorConformance
 from surrogates.descriptors import (
     CompositionDescriptor,
     StructureDescriptor,
@@ -14,6 +15,12 @@ from surrogates.descriptors import (
 )
 
 A = 5.64
+
+
+class TestDescriptors(DescriptorConformance):
+    @pytest.fixture(params=[CompositionDescriptor, StructureDescriptor])
+    def make_descriptor(self, request):
+        return request.param
 
 
 def candidate(crystal, formula="NaCl", spacegroup=225):

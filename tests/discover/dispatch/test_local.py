@@ -12,6 +12,7 @@ import pytest
 
 from discover import plugins
 from discover.dispatch.base import JobState
+from discover.dispatch.conformance import DispatcherConformance
 from discover.dispatch.local import LocalDispatcher
 from discover.errors import DispatchError
 from discover.processes import Process, process_ticks
@@ -42,6 +43,12 @@ if "exit" in plan:
 (directory / "result.json").write_text("{}")
 """
 COMMAND = (sys.executable, "-c", JOB)
+
+
+class TestConformance(DispatcherConformance):
+    @pytest.fixture
+    def make_dispatcher(self, tmp_path):
+        return lambda: LocalDispatcher(tmp_path / ".slots", jobs=2)
 
 
 class Machine:
