@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CHUNK = 128
 """Candidates that a BoTorch class scores at once; each has a posterior of its own."""
-SUPPLIED = ("model", "best_f", "X_pending", "X_baseline", "X_observed", "candidate_set")
+SUPPLIED = ("model", "best_f", "X_pending", "X_baseline", "candidate_set")
 """What the loop itself hands to a BoTorch class, where its constructor asks for it."""
 
 
@@ -139,7 +139,7 @@ class BoTorchClass:
             "candidate_set": points,
         }
         if known is not None:
-            supplied |= dict.fromkeys(("X_baseline", "X_observed"), torch.from_numpy(known))
+            supplied["X_baseline"] = torch.from_numpy(known)
         arguments = {key: value for key, value in supplied.items() if key in asks}
         try:
             with manual_seed(context.seed):  # Monte Carlo ones draw their base samples

@@ -6,6 +6,7 @@ import torch
 from botorch.acquisition import (
     AcquisitionFunction,
     LogExpectedImprovement,
+    NoisyExpectedImprovement,
     PosteriorMean,
     UpperConfidenceBound,
     qLogExpectedImprovement,
@@ -128,6 +129,10 @@ def test_what_fits_no_contract_is_refused():
         load_acquisition(lambda mean: mean)
     with pytest.raises(PluginError, match="needs budget: the loop supplies model, best_f"):
         load_acquisition(NeedsMore)
+    with pytest.raises(
+        PluginError, match="needs X_observed"
+    ):  # it takes no model but a SingleTaskGP
+        load_acquisition(NoisyExpectedImprovement)
     with pytest.raises(PluginError, match="not a BoTorch AcquisitionFunction"):
         load_acquisition(dict)
     with pytest.raises(PluginError, match="no acquisition is called 'loegi'"):
