@@ -80,6 +80,7 @@ def _run_in_prefect(folder: CampaignFolder, spec: CampaignSpec, told: Teller) ->
         ) from error
     if isinstance(state.data, BaseException) or state.is_crashed():
         state.result(raise_on_failure=True)
+    told(f"the dashboard stays at {dashboard_url(url)}; `discover down` ends it")
 
 
 class _Listener(logging.Handler):
