@@ -33,7 +33,7 @@ class Pool:
     """Ready candidates that were never picked, in the order the generator proposed them.
 
     Holds ids and descriptors only; the store has the rest. Rows of picked candidates stay in the
-    matrix and are masked, so that a pool of 10^6 is never copied for one pick.
+    matrix and are masked, so that taking one out costs nothing.
     """
 
     def __init__(self) -> None:
