@@ -1,12 +1,13 @@
 # The README's two commands. Both set up everything they need in .venv.
 
-.PHONY: demo test setup setup-test
+.PHONY: demo test setup
 
 demo: setup
 	.venv/bin/discover init thermal-conductivity demo --exist-ok
 	.venv/bin/discover run demo
 
-test: setup-test
+test: setup
+	@deploy/setup.sh test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
@@ -14,6 +15,3 @@ test: setup-test
 
 setup:
 	@deploy/setup.sh run
-
-setup-test:
-	@deploy/setup.sh test
