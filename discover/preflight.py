@@ -14,7 +14,7 @@ from discover.campaign import CampaignSpec, parse_schema, read_spec
 from discover.errors import CampaignError, DiscoverError
 from discover.folder import CampaignFolder
 from discover.potentials import load_potential
-from discover.records import ACTIVE_STATES
+from discover.records import ACTIVE_STATES, CalculationState
 from discover.store.base import Store
 
 LOW_DISK_BYTES = 200 * 2**20
@@ -57,14 +57,15 @@ def check_unchanged(store: Store, spec: CampaignSpec, source: str) -> None:
     """CampaignError where a key was changed on which the data in the store depend.
 
     Values of another property, fidelity or structure must not be mixed with those that are there.
-    The calculation may be changed as long as it gave no value and none runs; everything else at any
-    time.
+    The calculation may be changed as long as it gave no value and none will go on as it was begun
+    (running or cancelled by a stop); everything else at any time.
     """
     begun = store.value("begun_with")
     if begun is None or not any(store.count_candidates().values()):
         return
     present = _fixed_part(spec)
-    no_value_yet = not (store.observations(quarantined=True) or store.calculations(ACTIVE_STATES))
+    waiting = store.calculations(ACTIVE_STATES | {CalculationState.CANCELLED})
+    no_value_yet = not (store.observations(quarantined=True) or waiting)
     changed = [
         f"{source}: {key}: cannot be changed once a campaign has begun (it began with {begun[key]}); "
         "change it back, or begin a new campaign in another folder"

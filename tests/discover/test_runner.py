@@ -475,3 +475,15 @@ def test_a_standing_request_to_stop_does_not_make_the_loop_spin(
     assert run(quick_campaign, Stopped) == Stop("stopped by the user")
     assert turns <= 3
     assert results(quick_campaign) == undisturbed[:1]
+
+
+def test_the_calculation_may_not_be_changed_under_cancelled_jobs(quick_campaign: Path) -> None:
+    class Stopped(CampaignRunner):
+        def follow(self, calculation: Calculation) -> None:
+            ask_to_stop(self.store, StopRequest.NOW, Process.of(os.getpid()))
+
+    assert run(quick_campaign, Stopped) == Stop("stopped by the user")
+    assert states(quick_campaign) == [CalculationState.CANCELLED]
+    change(quick_campaign, calculation={"settings": {"volumes": 7}})
+    with pytest.raises(CampaignError, match="calculation: cannot be changed"):
+        run(quick_campaign)
