@@ -128,11 +128,11 @@ def create(
 ) -> Any:
     """An instance of the plug-in `name` with its options checked against its signature."""
     factory = load(kind, name, base)
-    problems = option_problems(factory, options or {})
-    if problems:
+    checked, problems = _checked(factory, options or {})
+    if checked is None:
         listed = "; ".join(f"{key}: {problem}" for key, problem in problems)
         raise PluginError(f"{kind[:-1]} {name!r}: {listed}")
-    return factory(**options_model(factory)(**(options or {})).__dict__)
+    return factory(**checked.__dict__)
 
 
 def options_model(factory: Callable[..., Any]) -> type[BaseModel]:
@@ -157,12 +157,7 @@ def option_problems(
     factory: Callable[..., Any], options: Mapping[str, Any]
 ) -> list[tuple[str, str]]:
     """What is wrong with `options` for this plug-in, as (key, problem) pairs; empty when all is well."""
-    model = options_model(factory)
-    try:
-        model(**options)
-    except ValidationError as error:
-        return [describe(problem, tuple(model.model_fields)) for problem in error.errors()]
-    return []
+    return _checked(factory, options)[1]
 
 
 def describe(problem: Mapping[str, Any], allowed: tuple[str, ...]) -> tuple[str, str]:
@@ -185,6 +180,17 @@ def suggestion(name: str, known: typing.Iterable[str]) -> str:
     close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
     listed = f" (allowed: {', '.join(names)})" if names else " (nothing is allowed here)"
     return (f"; did you mean {lowered[close[0]]!r}?" if close else "") + listed
+
+
+def _checked(
+    factory: Callable[..., Any], options: Mapping[str, Any]
+) -> tuple[BaseModel | None, list[tuple[str, str]]]:
+    model = options_model(factory)
+    try:
+        return model(**options), []
+    except ValidationError as error:
+        allowed = tuple(model.model_fields)
+        return None, [describe(problem, allowed) for problem in error.errors()]
 
 
 def _load_file(kind: str, name: str, base: Path) -> Any:

@@ -29,11 +29,10 @@ BELIEVED_QUANTILES = 200
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A fitted model, its card, and the observed values (model scale) that it was fitted on."""
+    """A fitted model and its card."""
 
     model: Model
     card: ModelCard
-    observed: tuple[float, ...]
 
 
 def usable_observations(store: Store, spec: CampaignSpec) -> list[Observation]:
@@ -96,13 +95,12 @@ def train(
     card_id = content_hash(
         {"data": hashed, "surrogate": spec.surrogate.model_dump(mode="json"), "seed": spec.seed}
     )
-    observed = tuple(float(y) for y in data.y[:, 0])
     directory = folder.models / card_id
     known = {card.id: card for card in store.model_cards()}
     refitted: dict[str, JsonValue] = {}
     if card_id in known and persistence.is_saved(directory):
         try:
-            return TrainedModel(persistence.load(directory), known[card_id], observed)
+            return TrainedModel(persistence.load(directory), known[card_id])
         except SurrogateError as error:
             refitted = {"refitted": str(error)}
     started = time.perf_counter()
@@ -132,7 +130,7 @@ def train(
     directory.mkdir(parents=True, exist_ok=True)
     write_atomically(directory / "card.json", card.model_dump_json(indent=2))
     store.add_model_card(card)
-    return TrainedModel(model, card, observed)
+    return TrainedModel(model, card)
 
 
 def believed_values(

@@ -13,6 +13,13 @@ import typer
 from discover.cli.output import print_json
 
 Campaign = Annotated[Path, typer.Argument(help="Folder of the campaign, or its campaign.yaml.")]
+Dashboard = Annotated[
+    bool,
+    typer.Option("--dashboard/--no-dashboard", help="Show the campaign in Prefect's dashboard."),
+]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Compute failed calculations again.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -86,15 +93,8 @@ def schema() -> None:
 
 def run(
     campaign: Campaign,
-    dashboard: Annotated[
-        bool,
-        typer.Option(
-            "--dashboard/--no-dashboard", help="Show the campaign in Prefect's dashboard."
-        ),
-    ] = True,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Compute failed calculations again.")
-    ] = False,
+    dashboard: Dashboard = True,
+    retry_failed: RetryFailed = False,
     as_json: Json = False,
 ) -> None:
     """Run a campaign; one that exists is resumed where it was.
@@ -109,15 +109,8 @@ def run(
 
 def resume(
     campaign: Campaign,
-    dashboard: Annotated[
-        bool,
-        typer.Option(
-            "--dashboard/--no-dashboard", help="Show the campaign in Prefect's dashboard."
-        ),
-    ] = True,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Compute failed calculations again.")
-    ] = False,
+    dashboard: Dashboard = True,
+    retry_failed: RetryFailed = False,
     as_json: Json = False,
 ) -> None:
     """Resume a campaign that was stopped or interrupted (the same as `run`, but it must exist)."""

@@ -50,22 +50,17 @@ def run_campaign(path: Path, *, dashboard: bool, retry_failed: bool, as_json: bo
 
 
 def _run_in_prefect(folder: CampaignFolder, spec: CampaignSpec, told: Teller) -> None:
-    from discover.errors import MissingDependencyError, ServerError
+    from discover.errors import ServerError
 
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     from flows.server import dashboard_url, ensure_server, kept_alive
 
     url = ensure_server()
     told(f"dashboard: {dashboard_url(url)}")
-    try:
-        import httpx
+    import httpx
 
-        from flows.campaign import LOG, campaign
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            f"the dashboard needs {error.name!r}: pip install 'discover-materials[dashboard]', "
-            "or run with --no-dashboard"
-        ) from error
+    from flows.campaign import LOG, campaign
+
     LOG.setLevel(logging.INFO)
     LOG.propagate = False
     LOG.addHandler(_Listener(told))
