@@ -56,9 +56,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "agl": "discover.calculations.agl:AGL",
     },
     "engines": {
-        "gpaw": "discover.calculations.engines:GPAWEngine",
-        "emt": "discover.calculations.engines:EMTEngine",
-        "potential": "discover.calculations.engines:PotentialEngine",
+        "gpaw": "discover.calculations.engines.gpaw:GPAWEngine",
+        "emt": "discover.calculations.engines.emt:EMTEngine",
+        "potential": "discover.calculations.engines.potential:PotentialEngine",
     },
     "dispatchers": {
         "local": "discover.dispatch.local:LocalDispatcher",

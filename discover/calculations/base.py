@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 JOB_FORMAT = 1
 
 
+class CalculationWarning(UserWarning):
+    """Something a reader of the result should know; it is kept in the result."""
+
+
 class JobInput(Record):
     """`input.json`: everything a job needs, so that it runs on a machine that knows nothing else."""
 

@@ -26,13 +26,13 @@ from discover import plugins
 from discover.calculations.base import (
     JOB_FORMAT,
     CalculationKind,
+    CalculationWarning,
     Engine,
     JobInput,
     JobResult,
     Outcome,
     fidelity_of,
 )
-from discover.calculations.engines import CalculationWarning
 from discover.errors import CalculationError, DiscoverError
 from discover.files import JsonLines, write_atomically
 from discover.records import Record

@@ -7,7 +7,7 @@ from ase.build import bulk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discover.calculations.plane_waves import BasisError, k_point_mesh
+from discover.calculations.engines.plane_waves import BasisError, k_point_mesh
 
 STEP = 0.06
 

@@ -1,29 +1,15 @@
-"""The engines: what they know, what they say when something is missing, and that they agree."""
+"""The engine `gpaw`: what it knows, and what it says when something is missing or fails."""
 
 import importlib.metadata
-import subprocess
 import sys
 import warnings
 
-import numpy as np
 import pytest
 from ase.build import bulk
 
-from discover import plugins
-from discover.calculations.engines import (
-    CUTOFF_EV,
-    CalculationWarning,
-    EMTEngine,
-    GPAWEngine,
-    PotentialEngine,
-    cutoff_of,
-)
-from discover.errors import (
-    CalculationError,
-    MissingDependencyError,
-    PluginError,
-    PotentialError,
-)
+from discover.calculations.engines import CalculationWarning
+from discover.calculations.engines.gpaw import CUTOFF_EV, GPAWEngine, cutoff_of
+from discover.errors import CalculationError, MissingDependencyError
 
 
 def test_gpaw_knows_the_elements_it_has_data_sets_for():
@@ -87,54 +73,3 @@ def test_every_element_has_one_cutoff():
     assert len(listed) == len(set(listed))
     assert list(CUTOFF_EV) == sorted(CUTOFF_EV, reverse=True)
     assert (cutoff_of("O"), cutoff_of("Mg"), cutoff_of("Cl")) == (700.0, 500.0, 400.0)
-
-
-def test_a_potential_in_place_of_dft_is_the_potential(tmp_path):
-    """The same EMT, as an engine and as a potential."""
-    energies = []
-    for engine in (EMTEngine(), PotentialEngine(potential="emt")):
-        engine.check()
-        atoms = bulk("Cu", "fcc", a=3.7)
-        assert "Cu" in engine.elements()
-        atoms.calc = engine.calculator(atoms, tmp_path)
-        energies.append(atoms.get_potential_energy())
-        assert np.isfinite(atoms.get_stress()).all()
-    assert energies[0] == pytest.approx(energies[1], abs=1e-9)
-    assert "potential" in PotentialEngine(potential="emt").versions()
-
-
-def test_an_unknown_potential_is_refused_before_it_computes():
-    with pytest.raises(PluginError, match="chgnett"):
-        PotentialEngine(potential="chgnett").check()
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["mace:models/mine.model", "mace:mine.model", "mace:there", "./mine.py:Mine", "mine.py:X"],
-)
-def test_a_model_by_a_relative_path_is_refused_even_where_it_exists(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "there").touch()
-    with pytest.raises(PotentialError, match="give its absolute path"):
-        PotentialEngine(potential=name)
-
-
-@pytest.mark.parametrize(
-    "name", ["mace:/models/mine.model", "mace:~/mine.model", "mace:medium-0b3"]
-)
-def test_absolute_paths_and_names_of_models_are_taken(name):
-    assert PotentialEngine(potential=name).name == "potential"
-
-
-@pytest.mark.parametrize("name", ["gpaw", "emt", "potential"])
-def test_engines_do_not_need_settings(name):
-    assert plugins.create("engines", name).name == name
-
-
-def test_importing_the_engines_is_cheap():
-    probe = (
-        "import sys, discover.calculations.engines, discover.calculations.agl; "
-        "print({'ase', 'gpaw', 'torch', 'pymatgen', 'spglib'} & set(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"

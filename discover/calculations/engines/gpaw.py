@@ -1,28 +1,21 @@
-"""Programs that compute energies, forces and stresses, each behind an ASE calculator."""
+"""Engine `gpaw`: density functional theory with GPAW."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
 import warnings
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from discover import plugins
-from discover.errors import MissingDependencyError, PotentialError
+from discover.calculations.base import CalculationWarning
+from discover.errors import MissingDependencyError
 
 if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
-
-    from discover.potentials.base import Potential
-
-
-class CalculationWarning(UserWarning):
-    """Something a reader of the result should know; it is kept in the result."""
 
 
 CUTOFF_EV = {
@@ -48,8 +41,8 @@ class GPAWEngine:
 
     `cutoff_ev` None takes the largest of the elements' own (`CUTOFF_EV`). The number of plane waves
     is the same at every volume and what that does to the energy is corrected for: see
-    `discover.calculations.plane_waves`. `k_density` is in k-points per Å⁻¹ of reciprocal lattice vector
-    (2π included), rounded up to an even mesh off Γ, or one around Γ for hexagonal cells.
+    `discover.calculations.engines.plane_waves`. `k_density` is in k-points per Å⁻¹ of reciprocal
+    lattice vector (2π included), rounded up to an even mesh off Γ, or one around Γ for hexagonal cells.
     """
 
     name = "gpaw"
@@ -96,7 +89,7 @@ class GPAWEngine:
 
     def calculator(self, atoms: Atoms, directory: Path) -> Calculator:
         """A calculator for these atoms and any scaling of their cell; its log is `gpaw.txt`."""
-        from discover.calculations.plane_waves import FixedPlaneWaves
+        from discover.calculations.engines.plane_waves import FixedPlaneWaves
 
         symbols = set(atoms.get_chemical_symbols())
         magnetic = sorted(symbols.intersection(OPEN_SHELL.split()))
@@ -132,72 +125,3 @@ def cutoff_of(symbol: str) -> float:
         if symbol in symbols.split():
             return float(cutoff)
     return float(DEFAULT_CUTOFF_EV)
-
-
-class EMTEngine:
-    """ASE's effective medium theory: late fcc metals in milliseconds, to try a campaign out."""
-
-    name = "emt"
-
-    def check(self) -> None:
-        """Nothing: it comes with ASE."""
-
-    def elements(self) -> frozenset[str]:
-        """Metals it was made for; its H, C, N and O are no solids."""
-        return frozenset({"Al", "Cu", "Ag", "Au", "Ni", "Pd", "Pt"})
-
-    def calculator(self, atoms: Atoms, directory: Path) -> Calculator:  # noqa: ARG002
-        """ASE's `EMT`."""
-        from ase.calculators.emt import EMT
-
-        return EMT()
-
-    def versions(self) -> dict[str, str]:
-        """Nothing beyond ASE, which every result names."""
-        return {}
-
-
-class PotentialEngine:
-    """An interatomic potential in place of DFT: quick, and only as good as the potential.
-
-    `potential` is a name as in a campaign file, such as `chgnet` or `mace:/path/to.model`. The path of a
-    model file must be absolute (PotentialError), for a job works in a directory of its own.
-    """
-
-    name = "potential"
-
-    def __init__(self, *, potential: str = "chgnet") -> None:
-        _refuse_relative_path(potential)
-        self._potential_name = potential
-
-    def check(self) -> None:
-        """PluginError or MissingDependencyError where there is no such potential."""
-        self._potential  # noqa: B018
-
-    def elements(self) -> frozenset[str]:
-        """Chemical symbols the potential was trained on."""
-        return self._potential.elements()
-
-    def calculator(self, atoms: Atoms, directory: Path) -> Calculator:  # noqa: ARG002
-        """The potential's own calculator."""
-        return self._potential.calculator()
-
-    def versions(self) -> dict[str, str]:
-        """The potential's full name."""
-        return {"potential": self._potential.name}
-
-    @cached_property
-    def _potential(self) -> Potential:
-        from discover.potentials import load_potential
-
-        return load_potential(self._potential_name)
-
-
-def _refuse_relative_path(potential: str) -> None:
-    kind, _, model = potential.partition(":")
-    file = Path(kind if plugins.is_file_plugin(kind) else model).expanduser()
-    if not file.is_absolute() and (len(file.parts) > 1 or file.suffix or file.is_file()):
-        raise PotentialError(
-            f"engine 'potential': {potential!r} names a file by a relative path; give its absolute "
-            "path, for a job works in a directory of its own"
-        )

@@ -1,0 +1,8 @@
+"""Programs that compute energies, forces and stresses, each behind an ASE calculator."""
+
+from discover.calculations.base import CalculationWarning
+from discover.calculations.engines.emt import EMTEngine
+from discover.calculations.engines.gpaw import GPAWEngine
+from discover.calculations.engines.potential import PotentialEngine
+
+__all__ = ["CalculationWarning", "EMTEngine", "GPAWEngine", "PotentialEngine"]
