@@ -17,11 +17,11 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from discover.errors import MissingDependencyError, ServerError
 from discover.files import write_atomically
+from discover.home import home
 from discover.processes import Process
 
 HOST = "127.0.0.1"
@@ -51,11 +51,6 @@ class Daemon:
 
     process: Process
     url: str
-
-
-def home() -> Path:
-    """Where background processes keep their notes and logs (`DISCOVER_HOME`)."""
-    return Path(os.environ.get("DISCOVER_HOME") or "~/.local/share/discover").expanduser()
 
 
 def default_port() -> int:

@@ -12,8 +12,9 @@ from pydantic import Field
 from discover.campaign import CalculationSettings, CampaignSpec, Dispatch, Plugin, file_plugins
 from discover.errors import CampaignError, DiscoverError
 from discover.folder import CampaignFolder
+from discover.home import home
 from flows.campaign import THREADS, steer_here
-from flows.server import home, kept_alive
+from flows.server import kept_alive
 
 DEPLOYMENT = "discover"
 InstalledName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]

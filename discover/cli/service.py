@@ -26,10 +26,10 @@ def up(
     `prefect deployment run launch-campaign/discover --params JSON`, or by REST.
     """
     from discover.errors import ServerError
+    from discover.home import home
     from flows.server import (
         dashboard_url,
         ensure_server,
-        home,
         log_tail,
         read_daemon,
         start_daemon,
