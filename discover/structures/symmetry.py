@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
 from discover.errors import StructureError
 from discover.structures.crystal import Crystal
 
@@ -13,17 +18,19 @@ def spacegroup(crystal: Crystal, symprec: float = SYMPREC_ANGSTROM) -> int:
 
     Raises StructureError where spglib finds none, as for atoms on top of one another.
     """
-    import spglib
+    return int(_dataset(crystal, symprec).number)
 
-    try:
-        dataset = spglib.get_symmetry_dataset(_cell(crystal), symprec=symprec)
-    except spglib.SpglibError:  # raised instead of None, once anything in the process chose so
-        dataset = None
-    if dataset is None:
-        raise StructureError(
-            f"no space group found within {symprec} Å; are atoms on top of one another?"
-        )
-    return int(dataset.number)
+
+def operations(
+    crystal: Crystal, symprec: float = SYMPREC_ANGSTROM
+) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.float64]]:
+    """Rotations W (m, 3, 3) and translations w (m, 3) of fractional coordinates, s' = W s + w.
+
+    Those of the given cell, so that translations inside a cell that is not primitive are among them.
+    Raises StructureError where spglib finds none.
+    """
+    dataset = _dataset(crystal, symprec)
+    return np.asarray(dataset.rotations, dtype=int), np.asarray(dataset.translations)
 
 
 def standardized(
@@ -49,6 +56,20 @@ def standardized(
         cell_angstrom=vectors.tolist(),
         scaled_positions=positions.tolist(),
     )
+
+
+def _dataset(crystal: Crystal, symprec: float) -> Any:
+    import spglib
+
+    try:
+        dataset = spglib.get_symmetry_dataset(_cell(crystal), symprec=symprec)
+    except spglib.SpglibError:  # raised instead of None, once anything in the process chose so
+        dataset = None
+    if dataset is None:
+        raise StructureError(
+            f"no space group found within {symprec} Å; are atoms on top of one another?"
+        )
+    return dataset
 
 
 def _cell(crystal: Crystal) -> tuple[object, object, object]:
