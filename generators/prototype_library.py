@@ -158,13 +158,16 @@ def _double_perovskite(d_ax: float, d_bx: float, d_cx: float) -> Geometry | None
     return Geometry(2 * half, 2 * half, positions)
 
 
-def _chalcopyrite(d_ax: float, d_bx: float) -> Geometry:
-    """Lattice constant and anion parameter u that give both bond lengths at c = 2a.
+def _chalcopyrite(d_ax: float, d_bx: float) -> Geometry | None:
+    """Lattice constant and anion parameter u that give both bond lengths at c = 2a, if they can.
 
     J. E. Jaffe and A. Zunger, Phys. Rev. B 29, 1882 (1984), eqs. 1 and 2 with η = c/2a = 1.
     """
     total, difference = d_ax**2 + d_bx**2, d_ax**2 - d_bx**2
-    a_squared = 4 / 3 * (total + math.sqrt(total**2 - 3 * difference**2))
+    under_root = total**2 - 3 * difference**2
+    if under_root < 0:
+        return None
+    a_squared = 4 / 3 * (total + math.sqrt(under_root))
     u = 0.25 + difference / a_squared
     a = math.sqrt(a_squared)
     return Geometry(a, 2 * a, ((0.0, 0.0, 0.0), (0.0, 0.0, 0.5), (u, 0.25, 0.125)))

@@ -1,0 +1,171 @@
+"""MACE models on disk without pickled code: parameters as safetensors, architecture as JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from discover.errors import PotentialError
+from discover.files import write_atomically
+
+if TYPE_CHECKING:
+    import torch
+
+_FORMAT = 1
+
+_FIXED = {
+    "radial_type": "bessel",
+    "distance_transform": None,
+    "pair_repulsion": False,
+    "use_reduced_cg": False,
+    "use_so3": False,
+    "use_edge_irreps_first": False,
+    "use_agnostic_product": False,
+    "use_last_readout_only": False,
+    "use_embedding_readout": False,
+    "apply_cutoff": True,
+    "embedding_specs": None,
+    "cueq_config": None,
+}
+"""What this format does not write down, and the only values it takes."""
+
+
+def save_weights(model: torch.nn.Module, stem: Path, card: dict[str, Any]) -> None:
+    """Write a ScaleShiftMACE as `<stem>.safetensors` and `<stem>.json`, with `card` in the latter.
+
+    PotentialError where the model is of a kind that could not be made again from them.
+    """
+    from safetensors.torch import save
+
+    architecture = _architecture(model)
+    parameters = {name: tensor.detach().contiguous() for name, tensor in model.named_parameters()}
+    content = {"format": _FORMAT, "architecture": architecture, "card": card}
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(stem.with_suffix(".safetensors"), save(parameters))
+    write_atomically(stem.with_suffix(".json"), json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def load_weights(stem: Path) -> torch.nn.Module:
+    """The model that `save_weights` wrote; PotentialError where the files are absent or do not fit."""
+    import torch
+    from safetensors.torch import load_file
+
+    content = _content(stem)
+    try:
+        tensors = load_file(stem.with_suffix(".safetensors"))
+        default = torch.get_default_dtype()
+        torch.set_default_dtype(next(iter(tensors.values())).dtype)
+        try:
+            model = _rebuilt(content["architecture"])
+        finally:
+            torch.set_default_dtype(default)
+        parameters = dict(model.named_parameters())
+        if set(parameters) != set(tensors):
+            raise PotentialError(f"{stem}: this version of mace-torch has other parameters")
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                parameter.copy_(tensors[name])
+    except (OSError, KeyError, TypeError, RuntimeError) as error:
+        raise PotentialError(f"{stem} cannot be loaded as a MACE model: {error}") from error
+    return model.eval()
+
+
+def elements_of(stem: Path) -> frozenset[str]:
+    """Chemical symbols of the model, read without loading it."""
+    from ase.data import chemical_symbols
+
+    numbers = _content(stem)["architecture"]["atomic_numbers"]
+    return frozenset(chemical_symbols[number] for number in numbers)
+
+
+def read_card(stem: Path) -> dict[str, Any]:
+    """What was written down about the model when it was saved."""
+    card: dict[str, Any] = _content(stem)["card"]
+    return card
+
+
+def digest(stem: Path) -> str:
+    """Hex digest of architecture and parameters: equal models, equal digests."""
+    architecture = json.dumps(_content(stem)["architecture"], sort_keys=True)
+    parameters = stem.with_suffix(".safetensors").read_bytes()
+    return hashlib.sha256(architecture.encode() + parameters).hexdigest()[:12]
+
+
+def _content(stem: Path) -> dict[str, Any]:
+    file = stem.with_suffix(".json")
+    try:
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PotentialError(f"{file} cannot be read as a MACE model: {error}") from error
+    if content.get("format") != _FORMAT:
+        raise PotentialError(f"{file}: format {content.get('format')}, not {_FORMAT}")
+    return content
+
+
+def _architecture(model: torch.nn.Module) -> dict[str, Any]:
+    """The constructor's arguments as plain data."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        from mace.tools.scripts_utils import extract_config_mace_model
+
+    config = extract_config_mace_model(model)
+    if "error" in config:
+        raise PotentialError(f"a {type(model).__name__} cannot be written: {config['error']}")
+    other = {key for key, value in _FIXED.items() if config[key] != value}
+    if other or len(config["heads"]) != 1:
+        raise PotentialError(
+            f"a model with its own {', '.join(sorted(other)) or 'heads'} cannot be written"
+        )
+    return {
+        "r_max_angstrom": float(config["r_max"]),
+        "num_bessel": int(config["num_bessel"]),
+        "num_polynomial_cutoff": int(config["num_polynomial_cutoff"]),
+        "max_ell": int(config["max_ell"]),
+        "num_interactions": int(config["num_interactions"]),
+        "interaction": config["interaction_cls"].__name__,
+        "first_interaction": config["interaction_cls_first"].__name__,
+        "hidden_irreps": str(config["hidden_irreps"]),
+        "readout_irreps": str(config["MLP_irreps"]),
+        "radial_mlp": [int(width) for width in config["radial_MLP"]],
+        "correlation": int(config["correlation"]),
+        "average_neighbours": float(config["avg_num_neighbors"]),
+        "atomic_numbers": [int(number) for number in config["atomic_numbers"]],
+        "atomic_energies_ev": [float(energy) for energy in config["atomic_energies"].ravel()],
+        "scale": float(config["atomic_inter_scale"].item()),
+        "shift": float(config["atomic_inter_shift"].item()),
+        "heads": list(config["heads"]),
+    }
+
+
+def _rebuilt(architecture: dict[str, Any]) -> torch.nn.Module:
+    import numpy as np
+    import torch
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        from e3nn.o3 import Irreps
+        from mace.modules import ScaleShiftMACE, interaction_classes
+
+    return ScaleShiftMACE(
+        r_max=architecture["r_max_angstrom"],
+        num_bessel=architecture["num_bessel"],
+        num_polynomial_cutoff=architecture["num_polynomial_cutoff"],
+        max_ell=architecture["max_ell"],
+        num_interactions=architecture["num_interactions"],
+        interaction_cls=interaction_classes[architecture["interaction"]],
+        interaction_cls_first=interaction_classes[architecture["first_interaction"]],
+        hidden_irreps=Irreps(architecture["hidden_irreps"]),
+        MLP_irreps=Irreps(architecture["readout_irreps"]),
+        radial_MLP=architecture["radial_mlp"],
+        gate=torch.nn.functional.silu,
+        correlation=architecture["correlation"],
+        avg_num_neighbors=architecture["average_neighbours"],
+        num_elements=len(architecture["atomic_numbers"]),
+        atomic_numbers=architecture["atomic_numbers"],
+        atomic_energies=np.array([architecture["atomic_energies_ev"]]),
+        atomic_inter_scale=[architecture["scale"]],
+        atomic_inter_shift=[architecture["shift"]],
+        heads=architecture["heads"],
+    )
