@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import Field, FiniteFloat, ValidationError
@@ -12,7 +13,7 @@ from discover.errors import PotentialError
 from discover.files import write_atomically
 from discover.potentials.base import Potential
 from discover.potentials.elements import elemental_crystal
-from discover.potentials.relaxation import relax
+from discover.potentials.relaxation import relax_many
 from discover.records import Record
 from discover.structures.crystal import Crystal
 
@@ -29,7 +30,7 @@ class ReferenceTable(Record):
 
 
 class ReferenceEnergies:
-    """Energies of the relaxed elements with one potential, computed when first asked for.
+    """Energies of the relaxed elements with one potential, computed when first asked for, or together.
 
     Kept in `references-<potential>.json` in `directory` (nowhere for None), so that each element is
     relaxed once a campaign.
@@ -50,8 +51,7 @@ class ReferenceEnergies:
 
     def energy_ev_per_atom(self, symbol: str) -> float:
         """Energy of the relaxed element; PotentialError with the reason where there is none."""
-        if symbol not in self._table.energies_ev_per_atom and symbol not in self._table.failures:
-            self._compute(symbol)
+        self.prepare([symbol])
         if symbol in self._table.failures:
             raise PotentialError(
                 f"no reference energy of {symbol} with {self._potential.name}:"
@@ -68,18 +68,24 @@ class ReferenceEnergies:
         elements = {symbol: self.energy_ev_per_atom(symbol) for symbol in sorted(set(symbols))}
         return energy_ev_per_atom - sum(elements[symbol] for symbol in symbols) / len(symbols)
 
-    def _compute(self, symbol: str) -> None:
+    def prepare(self, symbols: Iterable[str]) -> None:
+        """Relax those of the elements that are not in the table yet, all at once."""
         energies, failures = dict(self._table.energies_ev_per_atom), dict(self._table.failures)
-        try:
-            crystal = elemental_crystal(symbol)
-        except PotentialError as error:
-            failures[symbol] = str(error)
-        else:
-            relaxed = relax(crystal, self._potential, _SETTINGS)
-            if relaxed.record is None or relaxed.problem is not None:
-                failures[symbol] = relaxed.problem or "it has no energy"
+        missing = sorted(set(symbols) - energies.keys() - failures.keys())
+        if not missing:
+            return
+        crystals: dict[str, Crystal] = {}
+        for symbol in missing:
+            try:
+                crystals[symbol] = elemental_crystal(symbol)
+            except PotentialError as error:
+                failures[symbol] = str(error)
+        relaxed = relax_many(list(crystals.values()), self._potential, _SETTINGS)
+        for symbol, element in zip(crystals, relaxed, strict=True):
+            if element.record is None or element.problem is not None:
+                failures[symbol] = element.problem or "it has no energy"
             else:
-                energies[symbol] = relaxed.record.energy_ev_per_atom
+                energies[symbol] = element.record.energy_ev_per_atom
         self._table = ReferenceTable(
             potential=self._potential.name, energies_ev_per_atom=energies, failures=failures
         )

@@ -10,7 +10,7 @@ from discover.campaign import Filters, RelaxationSettings
 from discover.errors import PotentialError, StructureError
 from discover.potentials.base import Potential
 from discover.potentials.reference import ReferenceEnergies
-from discover.potentials.relaxation import relax
+from discover.potentials.relaxation import RelaxedCrystal, relax_many
 from discover.records import Candidate, CandidateState
 from discover.structures.crystal import Crystal
 from discover.structures.fingerprint import find_duplicate
@@ -39,10 +39,18 @@ def screen(
     ready: dict[str, dict[str, Crystal]] = defaultdict(dict)
     for other in others:
         ready[other.fingerprint][other.id] = other.crystal
+    relaxed = [
+        (candidate, reason or _distance_reason(candidate, filters))
+        for candidate, reason in _relaxed(list(candidates), potential, relaxation, filters)
+    ]
+    energies.prepare(
+        symbol
+        for candidate, reason in relaxed
+        if reason is None and candidate.relaxation is not None
+        for symbol in candidate.crystal.to_atoms().get_chemical_symbols()
+    )
     screened = []
-    for proposed in candidates:
-        candidate, reason = _relaxed(proposed, potential, relaxation, filters)
-        reason = reason or _distance_reason(candidate, filters)
+    for candidate, reason in relaxed:
         if reason is None:
             candidate, reason = _with_formation_energy(candidate, energies, filters)
         twins = ready[candidate.fingerprint]
@@ -57,11 +65,19 @@ def screen(
 
 
 def _relaxed(
-    candidate: Candidate, potential: Potential, settings: RelaxationSettings, filters: Filters
-) -> tuple[Candidate, str | None]:
+    candidates: list[Candidate],
+    potential: Potential,
+    settings: RelaxationSettings,
+    filters: Filters,
+) -> list[tuple[Candidate, str | None]]:
+    """Each candidate as its relaxation left it, and why that rejects it."""
     if not settings.enabled and filters.max_formation_energy_ev_per_atom is None:
-        return candidate, None
-    relaxed = relax(candidate.crystal, potential, settings)
+        return [(candidate, None) for candidate in candidates]
+    relaxed = relax_many([candidate.crystal for candidate in candidates], potential, settings)
+    return [_with_relaxed(*pair) for pair in zip(candidates, relaxed, strict=True)]
+
+
+def _with_relaxed(candidate: Candidate, relaxed: RelaxedCrystal) -> tuple[Candidate, str | None]:
     problem, number = relaxed.problem, candidate.spacegroup
     if problem is None:
         try:
