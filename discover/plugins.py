@@ -32,6 +32,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "potentials": {
         "chgnet": "discover.potentials.chgnet:CHGNetPotential",
         "mace": "discover.potentials.mace:MACEPotential",
+        "sevennet": "discover.potentials.sevennet:SevenNetPotential",
+        "mattersim": "discover.potentials.mattersim:MatterSimPotential",
+        "fairchem": "discover.potentials.fairchem:FAIRChemPotential",
         "emt": "discover.potentials.emt:EMTPotential",
     },
     "descriptors": {
@@ -42,6 +45,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "gp": "surrogates.gp:GaussianProcess",
         "deep-ensemble": "surrogates.deep_ensemble:DeepEnsemble",
         "mixture": "surrogates.mixture:Mixture",
+        "multi-fidelity": "surrogates.multi_fidelity:MultiFidelityGP",
     },
     "acquisitions": {
         "logei": "discover.acquisition.functions:log_expected_improvement",
@@ -57,6 +61,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "engines": {
         "gpaw": "discover.calculations.engines.gpaw:GPAWEngine",
+        "espresso": "discover.calculations.engines.espresso:EspressoEngine",
+        "vasp": "discover.calculations.engines.vasp:VASPEngine",
         "emt": "discover.calculations.engines.emt:EMTEngine",
         "potential": "discover.calculations.engines.potential:PotentialEngine",
     },

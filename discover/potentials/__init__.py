@@ -9,18 +9,22 @@ from pathlib import Path
 from discover import plugins
 from discover.errors import PotentialError
 from discover.potentials.base import Potential
+from discover.potentials.factories import is_factory, potential_from_factory
 
 __all__ = ["Potential", "load_potential", "unknown_elements"]
 
 
 def load_potential(name: str, base: Path | None = None) -> Potential:
-    """The potential that a campaign calls `name`: `chgnet`, `emt`, `mace:<model>`, or a plug-in.
+    """The potential that a campaign calls `name`: `chgnet`, `mace:<model>`, `sevennet:<model>`, ...
 
     What follows a colon is handed to the potential's `model` parameter; where it is a path, it starts
-    at `base` (the campaign's folder). `path/to/file.py:Name` is a plug-in.
-    Raises PluginError for an unknown name, PotentialError for a model that cannot be used, and
-    MissingDependencyError where a package is not installed.
+    at `base` (the campaign's folder). `path/to/file.py:Name` is a plug-in, and `package.module:factory`
+    whatever that makes (see `discover.potentials.factories`); both run code, the latter only what is
+    installed. Raises PluginError for an unknown name, PotentialError for a model that cannot be used,
+    and MissingDependencyError where a package, or a potential's own environment, is not installed.
     """
+    if is_factory(name):
+        return potential_from_factory(name)
     kind, _, model = name.partition(":")
     if plugins.is_file_plugin(kind):
         kind, options = name, {}
