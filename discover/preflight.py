@@ -9,7 +9,7 @@ from typing import Any
 
 from discover import plugins
 from discover.acquisition.adapters import load_acquisition
-from discover.calculations.base import Engine
+from discover.calculations.base import Engine, ExplainsElements
 from discover.campaign import CampaignSpec, parse_schema, read_spec
 from discover.errors import CampaignError, DiscoverError
 from discover.folder import CampaignFolder
@@ -165,7 +165,10 @@ def _surroundings(spec: CampaignSpec, source: str, base: Path, faulty: set[str])
     used = generator.elements() if generator else frozenset()
     if engine:
         known = part("calculation.engine", lambda: _elements_of(engine)) or used
-        problems += _unknown(used - known, source, "calculation.engine", chosen.engine)
+        if isinstance(engine, ExplainsElements):
+            problems += [f"{source}: {engine.why_not(symbol)}" for symbol in sorted(used - known)]
+        else:
+            problems += _unknown(used - known, source, "calculation.engine", chosen.engine)
     asked = spec.relaxation.enabled or spec.filters.max_formation_energy_ev_per_atom is not None
     if potential and asked:
         known = part("potential", potential.elements) or used

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import AfterValidator, Field
 
-from discover.calculations.base import Engine, Outcome, Value
+from discover.calculations.base import Engine, Outcome, Value, check_elements
 from discover.errors import CalculationError, DiscoverError, StructureError
 from discover.files import JsonLines
 from discover.properties import property_named
@@ -96,7 +96,7 @@ class AGL:
         single point does not converge, no minimum is found, or γ ≤ 0.
         """
         cell = _primitive(crystal)
-        _check_elements(cell, engine)
+        check_elements(engine, cell.get_chemical_symbols())
         points = _SinglePoints(cell, self._strain_step, engine, directory)
         try:
             fit, window = self._curve(points)
@@ -290,12 +290,6 @@ def _primitive(crystal: Crystal) -> Atoms:
         return standardized(crystal, primitive=True).to_atoms()
     except StructureError as error:
         raise CalculationError(f"the primitive cell cannot be found: {error}") from error
-
-
-def _check_elements(cell: Atoms, engine: Engine) -> None:
-    missing = sorted(set(cell.get_chemical_symbols()) - engine.elements())
-    if missing:
-        raise CalculationError(f"the engine {engine.name!r} does not know {', '.join(missing)}")
 
 
 def _value(name: str, value: float, quarantined: str | None) -> Value:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pydantic import BaseModel, FiniteFloat, JsonValue
 
+from discover.errors import CalculationError
 from discover.records import Record, content_hash
 from discover.structures.crystal import Crystal
 
@@ -102,8 +104,26 @@ class Engine(Protocol):
         ...
 
     def versions(self) -> dict[str, str]:
-        """Names and versions of the codes behind it."""
+        """Names and versions of the codes behind it, and of the data it has used so far."""
         ...
+
+
+@runtime_checkable
+class ExplainsElements(Protocol):
+    """An engine that can say why it lacks an element; others are only said to lack it."""
+
+    def why_not(self, element: str) -> str:
+        """What is missing for this chemical symbol, where, and which key to change."""
+        ...
+
+
+def check_elements(engine: Engine, symbols: Iterable[str]) -> None:
+    """CalculationError naming the elements that an engine lacks and, where it can say, why."""
+    missing = sorted(set(symbols) - engine.elements())
+    if missing and isinstance(engine, ExplainsElements):
+        raise CalculationError("; ".join(engine.why_not(symbol) for symbol in missing))
+    if missing:
+        raise CalculationError(f"the engine {engine.name!r} does not know {', '.join(missing)}")
 
 
 class CalculationKind(Protocol):

@@ -121,8 +121,10 @@ def _compute(job: JobInput, directory: Path) -> JobResult:
             kind: CalculationKind = plugins.create("calculations", job.kind, job.settings)
             engine: Engine = plugins.create("engines", job.engine, job.engine_settings)
             engine.check()
-            versions |= engine.versions()
-            outcome = kind.run(job.crystal, engine, directory)
+            try:
+                outcome = kind.run(job.crystal, engine, directory)
+            finally:
+                versions |= engine.versions()  # some know only now, such as a program's own version
         except DiscoverError as error:
             reason = str(error)
             if isinstance(error, CalculationError):

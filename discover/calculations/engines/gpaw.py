@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from discover.calculations.base import CalculationWarning
+from discover.calculations.engines.open_shells import warn_of_open_shells
 from discover.errors import MissingDependencyError
 
 if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
-
 
 CUTOFF_EV = {
     700: "N O F",
@@ -32,8 +30,7 @@ crystal, and for MgO, NaCl, KCl, LiF and diamond, whose conductivities then move
 
 DEFAULT_CUTOFF_EV = 400
 
-OPEN_SHELL = "V Cr Mn Fe Co Ni Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Pa U Np Pu Am"
-"""Elements whose d or f shell is often open, so that a non-magnetic calculation may be wrong."""
+LOG = "gpaw.txt"
 
 
 class GPAWEngine:
@@ -55,6 +52,7 @@ class GPAWEngine:
         xc: str = "PBE",
         smearing_ev: Annotated[float, Field(gt=0, le=1)] = 0.05,
         energy_tolerance_ev: Annotated[float, Field(gt=0, le=1e-2)] = 1e-5,
+        force_tolerance_ev_per_angstrom: Annotated[float, Field(gt=0, le=0.1)] = 3e-4,
         max_iterations: Annotated[int, Field(ge=10)] = 60,
     ) -> None:
         self._cutoff_ev = cutoff_ev
@@ -62,6 +60,7 @@ class GPAWEngine:
         self._xc = xc
         self._smearing_ev = smearing_ev
         self._energy_tolerance_ev = energy_tolerance_ev
+        self._force_tolerance_ev_per_angstrom = force_tolerance_ev_per_angstrom
         self._max_iterations = max_iterations
 
     def check(self) -> None:
@@ -88,27 +87,25 @@ class GPAWEngine:
         )
 
     def calculator(self, atoms: Atoms, directory: Path) -> Calculator:
-        """A calculator for these atoms and any scaling of their cell; its log is `gpaw.txt`."""
+        """A calculator for these atoms, displaced and strained moderately; its log is `gpaw.txt`."""
+        from discover.calculations.engines.gpaw_single_points import GPAWSinglePoints
         from discover.calculations.engines.plane_waves import FixedPlaneWaves
 
         symbols = set(atoms.get_chemical_symbols())
-        magnetic = sorted(symbols.intersection(OPEN_SHELL.split()))
-        if magnetic:
-            warnings.warn(
-                f"computed without spin polarization, which may be wrong for {', '.join(magnetic)}",
-                CalculationWarning,
-                stacklevel=2,
-            )
-        return FixedPlaneWaves(
+        warn_of_open_shells(symbols)
+        cutoff_ev = self._cutoff_ev or max(map(cutoff_of, symbols))
+        single_point = GPAWSinglePoints(
             atoms,
-            directory,
-            cutoff_ev=self._cutoff_ev or max(map(cutoff_of, symbols)),
+            directory / LOG,
+            cutoff_ev=cutoff_ev,
             k_density=self._k_density,
             xc=self._xc,
             smearing_ev=self._smearing_ev,
             energy_tolerance_ev=self._energy_tolerance_ev,
+            force_tolerance_ev_per_angstrom=self._force_tolerance_ev_per_angstrom,
             max_iterations=self._max_iterations,
         )
+        return FixedPlaneWaves(atoms, directory, cutoff_ev=cutoff_ev, single_point=single_point)
 
     def versions(self) -> dict[str, str]:
         """GPAW and its data sets; `unknown` where they did not come as the Python package gpaw-data."""

@@ -1,4 +1,4 @@
-"""GPAW energies of a cell at many volumes, smooth enough for a third derivative.
+"""Plane-wave energies of a cell at many volumes, smooth enough for a third derivative.
 
 A plane-wave basis of fixed cutoff gains and loses waves as the volume changes, and E(V) jumps. Here
 the waves are the same at every volume: the cutoff goes as V^(-2/3) about a reference cell. What is
@@ -10,27 +10,29 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes, kpts2sizeandoffsets
 
-from discover.errors import CalculationError
 from discover.files import JsonLines
+from discover.records import content_hash
 
 if TYPE_CHECKING:
     from ase import Atoms
     from numpy.typing import NDArray
 
-LOG = "gpaw.txt"
 BASIS = "basis.jsonl"
 
 _STEP = 2 * math.log(1.03)
 """Half the range of ln(cutoff) over which the basis error is measured: that of ± 3 % in length."""
+
+HIGHEST_CUTOFF = math.exp(_STEP)
+"""The highest cutoff that the basis error is measured at, over that of the reference."""
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +77,9 @@ class BasisError:
 
 
 @dataclass(frozen=True)
-class _Raw:
+class SinglePoint:
+    """Energy (eV), forces (eV/Å, atoms by 3) and stress (eV/Å³, Voigt order, tension positive)."""
+
     energy_ev: float
     forces: NDArray[np.float64]
     stress: NDArray[np.float64]
@@ -84,13 +88,12 @@ class _Raw:
 class FixedPlaneWaves(Calculator):  # type: ignore[misc]
     """Energy (eV), forces (eV/Å) and stress (eV/Å³) with the plane waves of a reference cell.
 
-    For the reference atoms, any scaling of their cell and any displacement. Every single point
-    starts from scratch, so that an answer does not depend on what was computed before it.
+    For the reference atoms, any moderate strain of their cell and any displacement. `single_point`
+    computes atoms at a cutoff in eV; it is asked once for the same atoms. The basis error costs two
+    more single points of the reference cell, and only where it is needed: at another volume, or for
+    a stress. At the reference volume energies and forces need none.
 
-    Bold density mixing halves the time of the usual one in cells of a few atoms, with energies equal
-    to 1e-6 eV; where it does not converge, cautious mixing is tried once.
-
-    Raises CalculationError where that does not converge either.
+    Raises what `single_point` raises.
     """
 
     implemented_properties = ("energy", "free_energy", "forces", "stress")
@@ -101,21 +104,14 @@ class FixedPlaneWaves(Calculator):  # type: ignore[misc]
         directory: Path,
         *,
         cutoff_ev: float,
-        k_density: float,
-        xc: str,
-        smearing_ev: float,
-        energy_tolerance_ev: float,
-        max_iterations: int,
+        single_point: Callable[[Atoms, float], SinglePoint],
     ) -> None:
         super().__init__()
         self._reference = reference.copy()
         self._folder = directory
         self._cutoff_ev = cutoff_ev
-        self._kpts = k_point_mesh(self._reference, k_density)
-        self._xc = xc
-        self._smearing_ev = smearing_ev
-        self._energy_tolerance_ev = energy_tolerance_ev
-        self._max_iterations = max_iterations
+        self._single_point = single_point
+        self._latest: tuple[Atoms, SinglePoint] | None = None
 
     def calculate(
         self,
@@ -123,40 +119,45 @@ class FixedPlaneWaves(Calculator):  # type: ignore[misc]
         properties: Sequence[str] = implemented_properties,
         system_changes: Sequence[str] = all_changes,
     ) -> None:
-        """All properties at once, as ASE calls it."""
+        """As ASE calls it; the stress, and with it the basis error, only where it is asked for."""
         super().calculate(atoms, properties, system_changes)
-        volume = self.atoms.get_volume()
-        cutoff = self._cutoff_ev * (self._reference.get_volume() / volume) ** (2 / 3)
-        raw = (
-            self._at_reference
-            if self.atoms == self._reference
-            else self._single_point(self.atoms, cutoff)
-        )
-        energy = raw.energy_ev - self._basis_error.energy(cutoff)
-        stress = raw.stress.copy()
-        stress[:3] += 2 / 3 * cutoff * self._basis_error.derivative(cutoff) / volume
-        self.results = {
-            "energy": energy,
-            "free_energy": energy,
-            "forces": raw.forces,
-            "stress": stress,
-        }
+        volume = float(self.atoms.get_volume())
+        reference = float(self._reference.get_volume())
+        cutoff = self._cutoff_ev * (reference / volume) ** (2 / 3)
+        raw = self._computed(self.atoms, cutoff)
+        energy = raw.energy_ev
+        if not math.isclose(volume, reference, rel_tol=1e-9):
+            energy -= self._basis_error.energy(cutoff)
+        self.results = {"energy": energy, "free_energy": energy, "forces": raw.forces}
+        if "stress" in properties:
+            stress = raw.stress.copy()
+            stress[:3] += 2 / 3 * cutoff * self._basis_error.derivative(cutoff) / volume
+            self.results["stress"] = stress
+
+    def _computed(self, atoms: Atoms, cutoff_ev: float) -> SinglePoint:
+        if atoms == self._reference:
+            return self._at_reference
+        if self._latest is None or self._latest[0] != atoms:
+            self._latest = (atoms.copy(), self._single_point(atoms, cutoff_ev))
+        return self._latest[1]
 
     @cached_property
-    def _at_reference(self) -> _Raw:
+    def _at_reference(self) -> SinglePoint:
         return self._single_point(self._reference, self._cutoff_ev)
 
     @cached_property
     def _basis_error(self) -> BasisError:
+        """Kept on disk under the reference it is for: a folder may serve several cells."""
         kept = JsonLines(self._folder / BASIS)
-        records = kept.read()
-        if records:
-            return BasisError(**records[0])
+        reference = self._reference_hash()
+        for record in kept.read():
+            if record["reference"] == reference:
+                return BasisError(**record["error"])
         here = self._at_reference.energy_ev
         lower = self._single_point(self._reference, self._cutoff_ev * math.exp(-_STEP)).energy_ev
         upper = self._single_point(self._reference, self._cutoff_ev * math.exp(_STEP)).energy_ev
         error = BasisError(self._cutoff_ev, below_ev=lower - here, above_ev=here - upper)
-        kept.append(vars(error))
+        kept.append({"reference": reference, "error": vars(error)})
         _log.info(
             "cutoff %.0f eV: %+.1f meV at %.1f %% less, %+.1f meV at %.1f %% more",
             self._cutoff_ev,
@@ -167,59 +168,32 @@ class FixedPlaneWaves(Calculator):  # type: ignore[misc]
         )
         return error
 
-    @cached_property
-    def _grid(self) -> tuple[int, ...]:
-        """One density grid for every volume and cutoff: the one that the highest cutoff needs."""
-        from gpaw import GPAW, PW
-
-        probe = GPAW(
-            mode=PW(self._cutoff_ev * math.exp(_STEP)), xc=self._xc, kpts=self._kpts, txt=None
-        )
-        probe.initialize(self._reference)
-        return tuple(int(n) for n in probe.density.gd.N_c)
-
-    def _single_point(self, atoms: Atoms, cutoff_ev: float) -> _Raw:
-        from gpaw import GPAW, PW, FermiDirac, KohnShamConvergenceError, Mixer
-
-        attempts: list[dict[str, Any]] = [
-            {"maxiter": self._max_iterations, "mixer": Mixer(0.5, 5, 1)},
-            {"maxiter": 3 * self._max_iterations, "mixer": Mixer(0.02, 5, 100)},
-        ]
-        for attempt in attempts:
-            with (self._folder / LOG).open("a", encoding="utf-8") as log:
-                atoms = atoms.copy()
-                atoms.calc = GPAW(
-                    mode=PW(cutoff_ev),
-                    gpts=self._grid,
-                    kpts=self._kpts,
-                    xc=self._xc,
-                    occupations=FermiDirac(self._smearing_ev),
-                    convergence={
-                        "energy": self._energy_tolerance_ev,
-                        "density": 1e-3,
-                        "eigenstates": 1e-6,
-                    },
-                    txt=log,
-                    **attempt,
-                )
-                try:
-                    energy = atoms.get_potential_energy()
-                except KohnShamConvergenceError:
-                    _log.info("not converged in %d iterations", attempt["maxiter"])
-                    continue
-                return _Raw(float(energy), atoms.get_forces(), atoms.get_stress())
-        raise CalculationError(
-            f"the self-consistent field did not converge in {attempts[-1]['maxiter']} iterations "
-            f"with cautious mixing at {atoms.get_volume():.2f} Å³ ({self._folder / LOG}): raise "
-            "smearing_ev or max_iterations; a magnetic material may be out of reach here"
+    def _reference_hash(self) -> str:
+        return content_hash(
+            {
+                "cutoff_ev": self._cutoff_ev,
+                "numbers": self._reference.numbers.tolist(),
+                "cell": (self._reference.cell.array.round(6) + 0.0).tolist(),
+                "positions": (self._reference.positions.round(6) + 0.0).tolist(),
+            }
         )
 
 
-def k_point_mesh(atoms: Atoms, k_density: float) -> dict[str, Any]:
-    """GPAW's `kpts`: an even mesh off Γ, which needs the fewest points, or around Γ if hexagonal.
+@dataclass(frozen=True)
+class KPointMesh:
+    """A regular mesh of k-points; `around_gamma` or else half a step off it (Monkhorst and Pack)."""
 
-    A mesh off Γ breaks the symmetry of a hexagonal cell.
+    size: tuple[int, int, int]
+    around_gamma: bool
+
+
+def k_point_mesh(atoms: Atoms, k_density: float) -> KPointMesh:
+    """An even mesh off Γ, which needs the fewest points, or around Γ if hexagonal.
+
+    `k_density` is in points per Å⁻¹ of reciprocal lattice vector (2π included). A mesh off Γ breaks
+    the symmetry of a hexagonal cell.
     """
     hexagonal = atoms.cell.get_bravais_lattice().name == "HEX"
     size, _ = kpts2sizeandoffsets(density=k_density, atoms=atoms, even=None if hexagonal else True)
-    return {"size": tuple(int(n) for n in size), "gamma": hexagonal}
+    a, b, c = (int(n) for n in size)
+    return KPointMesh(size=(a, b, c), around_gamma=hexagonal)

@@ -7,7 +7,7 @@ from ase.build import bulk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discover.calculations.engines.plane_waves import BasisError, k_point_mesh
+from discover.calculations.engines.plane_waves import BasisError, KPointMesh, k_point_mesh
 
 STEP = 0.06
 
@@ -45,10 +45,7 @@ def test_basis_error_of_a_power_law_is_exact():
 
 
 def test_mesh_is_even_off_gamma_but_around_gamma_for_hexagonal_cells():
-    assert k_point_mesh(bulk("NaCl", "rocksalt", a=5.69), 1.5) == {
-        "size": (4, 4, 4),
-        "gamma": False,
-    }
+    assert k_point_mesh(bulk("NaCl", "rocksalt", a=5.69), 1.5) == KPointMesh((4, 4, 4), False)
     hexagonal = k_point_mesh(bulk("ZnO", "wurtzite", a=3.25, c=5.2), 1.5)
-    assert hexagonal["gamma"] is True
-    assert hexagonal["size"][0] == hexagonal["size"][1] > hexagonal["size"][2]
+    assert hexagonal.around_gamma
+    assert hexagonal.size[0] == hexagonal.size[1] > hexagonal.size[2]
