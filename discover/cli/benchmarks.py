@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -57,6 +58,36 @@ def select(
         sizes=size or (10_000, 100_000),
         surrogates=surrogate or ("gp", "deep-ensemble"),
         baselines=("random forest", "botorch") if botorch else ("random forest",),
+        told=lambda line: typer.echo(line, err=True),
+    )
+    print_json(result) if as_json else benchmark.show(result)
+
+
+@app.command()
+def relax(
+    potential: Annotated[str, typer.Option(help="Potential, as a campaign names it.")] = "chgnet",
+    n: Annotated[int, typer.Option("--n", min=1, help="Structures to relax.")] = 48,
+    structures: Annotated[
+        Path | None, typer.Option(help="File of structures that ASE reads, in place of prototypes.")
+    ] = None,
+    fmax: Annotated[float, typer.Option(help="Largest force left, in eV/Å.")] = 0.03,
+    *,
+    torchsim: Annotated[
+        bool, typer.Option("--torchsim", help="Also TorchSim, where it is installed (MACE only).")
+    ] = False,
+    seed: int = 0,
+    as_json: Json = False,
+) -> None:
+    """Structures relaxed a minute, in batches against one by one with ASE, and whether alike."""
+    from discover.benchmark import relax as benchmark
+
+    result = benchmark.run(
+        potential,
+        n=n,
+        structures=structures,
+        fmax_ev_per_angstrom=fmax,
+        torchsim=torchsim,
+        seed=seed,
         told=lambda line: typer.echo(line, err=True),
     )
     print_json(result) if as_json else benchmark.show(result)
