@@ -17,7 +17,7 @@ from discover.potentials.sevennet import SevenNetPotential
 _FOREIGN: tuple[tuple[type[ForeignPotential], str], ...] = (
     (SevenNetPotential, "MIT"),
     (MatterSimPotential, "MIT"),
-    (FAIRChemPotential, "FAIR Chemistry"),
+    (FAIRChemPotential, "FAIR"),
 )
 """Families with an environment of their own, and the licence of their weights."""
 
@@ -63,30 +63,42 @@ def catalogue() -> list[Entry]:
 
 def _ours() -> Iterator[Entry]:
     """Those that run in our own environment."""
+    from discover.potentials import load_potential
+    from discover.potentials.bundled import WEIGHTS
     from discover.potentials.chgnet import CHGNetPotential
     from discover.potentials.emt import EMTPotential
 
     known = len(CHGNetPotential().elements())
     for version in ("0.3.0", "0.2.0", "r2scan"):
-        yield Entry(f"chgnet:{version}", "built in", "package chgnet", known, "BSD-3-Clause")
+        yield Entry(f"chgnet:{version}", "built in", "", known, "BSD-3-Clause")
     has_mace = importlib.util.find_spec("mace") is not None
     mace = "built in" if has_mace else "not installed"
     downloaded = "needs network" if has_mace else mace
-    yield Entry("mace:<file>", mace, "pip install 'discover-materials[mace]'")
-    yield Entry("mace:<foundation model>", downloaded, "~/.cache/mace", 89, "MIT or ASL, by model")
-    yield Entry("emt", "built in", "package ase", len(EMTPotential().elements()), "LGPL-2.1")
+    hint = "" if has_mace else "mace: pip install 'discover-materials[mace]'"
+    if has_mace and WEIGHTS.exists():
+        elements = load_potential("mace:bundled").elements()
+        yield Entry("mace:bundled", "built in", "", len(elements), "MIT")
+    yield Entry("mace:<file>", mace, hint)
+    yield Entry(
+        "mace:<foundation model>",
+        downloaded,
+        "mace foundation models: ~/.cache/mace",
+        89,
+        "by model",
+    )
+    yield Entry("emt", "built in", "", len(EMTPotential().elements()), "LGPL-2.1")
 
 
 def _models(potential: type[ForeignPotential], licence: str) -> Iterator[Entry]:
     chosen = potential.environment
     if potential.runs_here():
-        status, where = "installed", "our own environment"
+        status, where = "built in", ""
     elif chosen.is_installed():
-        status, where = "installed", str(chosen.directory)
+        status, where = "installed", f"{chosen.name}: {chosen.directory}"
         if not chosen.is_current():
-            status = "installed (other versions)"
+            status = "outdated"
     else:
-        status, where = "not installed", f"discover potentials install {chosen.name}"
+        status, where = "not installed", f"{chosen.name}: discover potentials install {chosen.name}"
     for model in potential.models:
         needs = "" if model in potential.shipped else ", needs network"
         yield Entry(f"{chosen.name}:{model}", f"{status}{needs}", where, _ELEMENTS, licence)

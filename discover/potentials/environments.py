@@ -1,7 +1,7 @@
 """Python environments of their own, for potentials whose packages clash with ours.
 
-Each lives in `<home>/potentials/NAME` (`DISCOVER_HOME`) and holds exactly the packages that
-`requirements/NAME.txt` pins. `installed.json` is written into it last: without that file, what is there
+Each lives in `<home>/potentials/NAME` (`DISCOVER_HOME`) and holds the packages that
+`requirements/NAME.txt` pins, all that they need included, and what torch brings. `installed.json` is written into it last: without that file, what is there
 was left by an installation that was cut short, and is made anew.
 """
 
@@ -128,7 +128,7 @@ def install(environment: Environment, told: Callable[[str], None]) -> bool:
             )
         chosen_index = ["--index-url", index] if index else []
         _run([*pip, *chosen_index, f"torch=={torch}"], told)
-        _run([*pip, "-r", str(environment.requirements_file)], told)
+        _run([*pip, "--no-deps", "-r", str(environment.requirements_file)], told)
         told(f"importing {environment.module}")
         _run([str(environment.python), "-I", "-c", f"import {environment.module}"], told)
         environment._write_note()  # noqa: SLF001 - the other half of the same thing

@@ -25,7 +25,9 @@ _FACTORY = re.compile(r"^(?P<module>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<attribute
 def is_factory(name: str) -> bool:
     """Whether `name` is `module:factory` of an importable module, and no potential known by name."""
     match = _FACTORY.match(name)
-    if match is None or match["module"] in plugins.available("potentials"):
+    if match is None or plugins.is_file_plugin(name):
+        return False
+    if match["module"] in plugins.available("potentials"):
         return False
     return "." in match["module"] or importlib.util.find_spec(match["module"]) is not None
 

@@ -79,21 +79,21 @@ class ForeignPotential(ABC):
 
     def elements(self) -> frozenset[str]:
         """Chemical symbols the loaded model has; PotentialError where it cannot be loaded."""
-        return self._model.describe().elements
+        return self._describe().elements
 
     def versions(self) -> dict[str, str]:
         """Its packages and their versions; PotentialError where it cannot be loaded."""
-        return self._model.describe().versions
+        return self._describe().versions
 
     def device(self) -> str:
         """`cpu` or `cuda`; PotentialError where it cannot be loaded."""
-        return self._model.describe().device
+        return self._describe().device
 
     def calculator(self) -> Calculator:
         """A new calculator around a model that is loaded once."""
         from discover.potentials.calculator import EvaluatingCalculator
 
-        self._model.describe()
+        self._describe()
         return EvaluatingCalculator(self)
 
     def evaluate(self, structures: Sequence[Atoms]) -> list[Evaluation | str]:
@@ -104,6 +104,17 @@ class ForeignPotential(ABC):
         """
         answers = self._model.answers(structures)
         return [answer if isinstance(answer, str) else Evaluation(*answer) for answer in answers]
+
+    def _describe(self) -> Description:
+        try:
+            return self._model.describe()
+        except PotentialError as error:
+            if self._file or self._requested in self.shipped:
+                raise
+            raise PotentialError(
+                f"{error}\nIts weights are downloaded on first use: where there is no network, fetch the"
+                f" file elsewhere and write '{self.environment.name}:<path of that file>'"
+            ) from error
 
     @cached_property
     def _model(self) -> _Model:

@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
@@ -124,10 +125,14 @@ class RemoteModel:
         try:
             return worker.ask(structures)
         except (EOFError, FramingError, OSError) as error:
+            words = worker.last_words(error)
             self._end()
             raise _WorkerDiedError(
-                f"the worker of {self._family}:{self._model} died ({worker.last_words(error)})"
+                f"the worker of {self._family}:{self._model} died ({words})"
             ) from error
+        except BaseException:  # Ctrl-C: what it still answers must not be taken for another answer
+            self._end()
+            raise
 
     def _running(self) -> _Worker:
         if self._worker is None or self._worker.owner != os.getpid():
@@ -153,7 +158,7 @@ class _Worker:
         self.owner = os.getpid()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with theirs:
+        try:
             self._process = subprocess.Popen(
                 [*command, "--socket", str(theirs.fileno()), "--parent", str(self.owner)],
                 pass_fds=[theirs.fileno()],
@@ -164,11 +169,15 @@ class _Worker:
                 cwd=tempfile.gettempdir(),
                 start_new_session=True,  # Ctrl-C is for us to handle
             )
-        self.end: Callable[[], object] = weakref.finalize(
-            self, _end, self._process, ours, self._errors, self.owner
-        )
-        self._stream = cast("BinaryIO", ours.makefile("rwb"))
+        except OSError as error:
+            raise PotentialError(f"{label}: its worker cannot be started: {error}") from error
+        finally:
+            theirs.close()
         self._socket = ours
+        self._stream = cast("BinaryIO", ours.makefile("rwb"))
+        self.end: Callable[[], object] = weakref.finalize(
+            self, _end, self._process, ours, self._stream, self._errors, self.owner
+        )
         try:
             self.description = self._greeting(label)
         except BaseException:
@@ -220,15 +229,23 @@ class _Worker:
 
 
 def _end(
-    process: subprocess.Popen[bytes], connection: socket.socket, errors: IO[bytes], owner: int
+    process: subprocess.Popen[bytes],
+    connection: socket.socket,
+    stream: BinaryIO,
+    errors: IO[bytes],
+    owner: int,
 ) -> None:
     """Close the socket, which ends a worker that waits, and kill one that computes."""
     errors.close()
-    if os.getpid() != owner:  # a fork of the owner: the worker is not its to end
-        connection.close()
+    ours = os.getpid() == owner  # in a fork of the owner the worker is not ours to end
+    with suppress(OSError):
+        if ours:
+            connection.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError):
+        stream.close()
+    connection.close()
+    if not ours:
         return
-    with connection:
-        connection.shutdown(socket.SHUT_RDWR)
     try:
         process.wait(_END_SECONDS)
     except subprocess.TimeoutExpired:
