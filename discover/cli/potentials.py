@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,13 +28,15 @@ def list_(as_json: Json = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table()
-    for heading in ("name", "status", "elements", "licence", "where"):
-        table.add_column(heading, overflow="fold", min_width=16 if heading == "where" else 8)
+    table = Table(box=None)
+    for heading in ("name", "status", "elements", "licence"):
+        table.add_column(heading, justify="right" if heading == "elements" else "left")
     for entry in entries:
         count = "" if entry.elements is None else str(entry.elements)
-        table.add_row(entry.name, entry.status, count, entry.licence or "", entry.where)
+        table.add_row(entry.name, entry.status, count, entry.licence or "")
     Console().print(table)
+    for where in dict.fromkeys(entry.where for entry in entries if entry.where):
+        typer.echo(where)
     typer.echo("also: path/to/file.py:Name, and package.module:factory of anything importable")
 
 
@@ -66,8 +69,6 @@ def install(
 @app.command("test")
 def try_(name: Name, as_json: Json = False) -> None:
     """Load a potential and check its energies, forces and stresses; exit code 1 where it fails."""
-    from pathlib import Path
-
     from discover.errors import DiscoverError
     from discover.potentials.trial import try_out
 
@@ -92,3 +93,102 @@ def try_(name: Name, as_json: Json = False) -> None:
         )
     typer.echo("forces and stresses are the derivatives of its energy")
     typer.echo("  ".join(f"{package} {version}" for package, version in trial.versions.items()))
+
+
+@app.command()
+def distill(
+    out: Annotated[Path, typer.Option("--out", help="Folder for labels, training and the model.")],
+    teacher: Annotated[str, typer.Option(help="Potential that labels.")] = "sevennet:7net-l3i5",
+    *,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in OUT.")] = False,
+    crystals: Annotated[
+        int | None, typer.Option(min=1, help="Only so many crystals; for a trial.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Other than the usual number.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Teach a small MACE on a large potential, from nothing: how `mace:bundled` was made (hours)."""
+    from discover.potentials import load_potential
+    from discover.potentials.distillation.distill import SEED, TRAINING
+    from discover.potentials.distillation.distill import distill as run
+    from discover.potentials.distillation.families import families
+
+    result = run(
+        load_potential(teacher, Path()),
+        out,
+        resume=resume,
+        crystals=families(SEED)[:crystals],
+        training=TRAINING.model_copy(update={"epochs": epochs or TRAINING.epochs}),
+        told=lambda line: typer.echo(line, err=True),
+    )
+    if as_json:
+        print_json({"weights": str(result.weights), "card": result.card})
+
+
+@app.command()
+def compare(
+    structures: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="Crystals whose cells are the truth.")
+    ],
+    potentials: Annotated[
+        str, typer.Option(help="Names, with commas between them.")
+    ] = "mace:bundled,chgnet",
+    teacher: Annotated[
+        str | None, typer.Option(help="Potential whose energies and forces are the truth.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Lattice constants, energies, forces and speed of potentials side by side.
+
+    Crystals with formulas that `mace:bundled` was never trained on are a group of their own.
+    """
+    from discover.potentials import load_potential
+    from discover.potentials.bundled import bundled_card
+    from discover.potentials.comparison import compare as run
+    from discover.potentials.comparison import read_structures
+
+    rows = run(
+        [load_potential(name.strip(), Path()) for name in potentials.split(",")],
+        read_structures(structures),
+        frozenset(bundled_card()["kept_out_formulas"]),
+        load_potential(teacher, Path()) if teacher else None,
+    )
+    if as_json:
+        print_json([vars(row) for row in rows])
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    headings = (
+        "potential",
+        "formulas",
+        "crystals",
+        "not relaxed",
+        "a, b, c (%)",
+        "bias",
+        "volume (%)",
+    )
+    for heading in (*headings, "energy (meV/atom)", "forces (meV/Å)", "ms a call"):
+        table.add_column(heading, justify="left" if heading in headings[:2] else "right")
+    for row in rows:
+        table.add_row(
+            row.potential,
+            row.group,
+            str(row.crystals),
+            str(len(row.failures)),
+            _shown(row.lattice_mae_percent, ".2f"),
+            _shown(row.lattice_bias_percent, "+.2f"),
+            _shown(row.volume_mae_percent, ".1f"),
+            _shown(row.energy_mae_ev_per_atom, ".0f", 1000),
+            _shown(row.forces_mae_ev_per_angstrom, ".0f", 1000),
+            f"{row.milliseconds_per_call:.0f}",
+        )
+    Console().print(table)
+    for row in rows:
+        for failure in row.failures:
+            typer.echo(f"{row.potential}: {failure}")
+
+
+def _shown(value: float | None, form: str, factor: float = 1.0) -> str:
+    return "–" if value is None else format(factor * value, form)

@@ -1,4 +1,4 @@
-"""MACE: equivariant message-passing potentials, from a file or a published foundation model."""
+"""MACE: equivariant message-passing potentials: bundled, from a file, or a foundation model."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from discover.errors import MissingDependencyError, PotentialError
 from discover.plugins import suggestion
 from discover.potentials.base import Evaluation
 from discover.potentials.batches import MemoryBatches
+from discover.potentials.bundled import WEIGHTS
 from discover.potentials.devices import torch_device
+from discover.potentials.mace_weights import digest, load_weights
 
 if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
 
-_SUFFIXES = {".model", ".pt", ".pth"}
+_BUNDLED = "bundled"
+_PLAIN = ".safetensors"
+_SUFFIXES = {".model", ".pt", ".pth", _PLAIN}
 
 _ATOMS_A_CALL = {"cpu": 256, "cuda": 16384}
 """More are no faster on a CPU; on a GPU memory sets the limit."""
@@ -30,9 +34,10 @@ _ATOMS_A_CALL = {"cpu": 256, "cuda": 16384}
 class MACEPotential:
     """MACE (Batatia et al., NeurIPS 35, 11423 (2022)) in the model's own precision.
 
-    `model` is a file written by mace-torch or the name of a MACE-MP foundation model, such as
-    `medium-mpa-0`, which mace-torch downloads on first use and then keeps. A model file is a pickled
-    Python module and can run any code when it is loaded: only load files that you trust.
+    `model` is `bundled` for the one that comes with this package, `*.safetensors` for a file of ours
+    (see `mace_weights`), a file written by mace-torch, or the name of a MACE-MP foundation model, such
+    as `medium-mpa-0`, which mace-torch downloads on first use and then keeps. A file of mace-torch is a
+    pickled Python module and can run any code when it is loaded: only load files that you trust.
     """
 
     def __init__(self, model: str) -> None:
@@ -41,7 +46,7 @@ class MACEPotential:
                 "MACE potentials need the package mace-torch, which is not installed:"
                 " pip install 'discover-materials[mace]'"
             )
-        path = Path(model).expanduser()
+        path = WEIGHTS if model == _BUNDLED else Path(model).expanduser()
         self._file = path if path.is_file() else None
         if self._file is None and (path.suffix in _SUFFIXES or len(path.parts) > 1):
             raise PotentialError(f"MACE model {model!r}: there is no such file")
@@ -49,11 +54,14 @@ class MACEPotential:
 
     @cached_property
     def name(self) -> str:
-        """`mace:` and the foundation model's name, or the file's name and the hash of its content."""
+        """`mace:` and the model's or its file's name, with the hash of its content where it is a file."""
         if self._file is None:
             return f"mace:{self._requested}"
-        digest = hashlib.sha256(self._file.read_bytes()).hexdigest()
-        return f"mace:{self._file.name}@{digest[:12]}"
+        if self._file.suffix == _PLAIN:
+            shown = _BUNDLED if self._requested == _BUNDLED else self._file.name
+            return f"mace:{shown}@{digest(self._file)}"
+        content = hashlib.sha256(self._file.read_bytes()).hexdigest()
+        return f"mace:{self._file.name}@{content[:12]}"
 
     def elements(self) -> frozenset[str]:
         """Chemical symbols in the model's table."""
@@ -108,6 +116,8 @@ class MACEPotential:
         import torch
 
         path = self._file or self._downloaded()
+        if path.suffix == _PLAIN:
+            return load_weights(path)
         try:
             with _silence():
                 model = torch.load(path, map_location="cpu", weights_only=False)

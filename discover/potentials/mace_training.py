@@ -100,6 +100,13 @@ class TrainedModel:
     file: Path
     best: Epoch
 
+    def load(self) -> torch.nn.Module:
+        """The model itself, unpickled: from a file that this training wrote."""
+        import torch
+
+        model: torch.nn.Module = torch.load(self.file, map_location="cpu", weights_only=False)
+        return model
+
 
 def train_mace(
     train: Sequence[Example],

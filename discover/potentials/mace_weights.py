@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.metadata
 import io
 import json
 from pathlib import Path
@@ -21,7 +22,6 @@ _FIXED = {
     "radial_type": "bessel",
     "distance_transform": None,
     "pair_repulsion": False,
-    "use_reduced_cg": False,
     "use_so3": False,
     "use_edge_irreps_first": False,
     "use_agnostic_product": False,
@@ -34,76 +34,89 @@ _FIXED = {
 """What this format does not write down, and the only values it takes."""
 
 
-def save_weights(model: torch.nn.Module, stem: Path, card: dict[str, Any]) -> None:
-    """Write a ScaleShiftMACE as `<stem>.safetensors` and `<stem>.json`, with `card` in the latter.
+def save_weights(model: torch.nn.Module, file: Path) -> None:
+    """Write a ScaleShiftMACE as `file` (`*.safetensors`) and a `*.json` beside it.
 
     PotentialError where the model is of a kind that could not be made again from them.
     """
     from safetensors.torch import save
 
-    architecture = _architecture(model)
+    content = {"format": _FORMAT, "architecture": _architecture(model), "card": {}}
     parameters = {name: tensor.detach().contiguous() for name, tensor in model.named_parameters()}
-    content = {"format": _FORMAT, "architecture": architecture, "card": card}
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(stem.with_suffix(".safetensors"), save(parameters))
-    write_atomically(stem.with_suffix(".json"), json.dumps(content, indent=1, ensure_ascii=False))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, save(parameters))
+    _write(file, content)
 
 
-def load_weights(stem: Path) -> torch.nn.Module:
+def load_weights(file: Path) -> torch.nn.Module:
     """The model that `save_weights` wrote; PotentialError where the files are absent or do not fit."""
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    content = _content(stem)
+    architecture = _read(file)["architecture"]
     try:
-        tensors = load_file(stem.with_suffix(".safetensors"))
-        default = torch.get_default_dtype()
-        torch.set_default_dtype(next(iter(tensors.values())).dtype)
-        try:
-            model = _rebuilt(content["architecture"])
-        finally:
-            torch.set_default_dtype(default)
+        tensors = load_file(file)
+        model = _rebuilt(architecture, next(iter(tensors.values())).dtype)
         parameters = dict(model.named_parameters())
         if set(parameters) != set(tensors):
-            raise PotentialError(f"{stem}: this version of mace-torch has other parameters")
+            raise PotentialError(
+                f"{file}: mace-torch {_version()} makes a model with other parameters"
+            )
         with torch.no_grad():
             for name, parameter in parameters.items():
                 parameter.copy_(tensors[name])
-    except (OSError, KeyError, TypeError, RuntimeError) as error:
-        raise PotentialError(f"{stem} cannot be loaded as a MACE model: {error}") from error
+    except (OSError, SafetensorError, KeyError, TypeError, RuntimeError, StopIteration) as error:
+        raise PotentialError(f"{file} cannot be loaded as a MACE model: {error!r}") from error
     return model.eval()
 
 
-def elements_of(stem: Path) -> frozenset[str]:
-    """Chemical symbols of the model, read without loading it."""
-    from ase.data import chemical_symbols
-
-    numbers = _content(stem)["architecture"]["atomic_numbers"]
-    return frozenset(chemical_symbols[number] for number in numbers)
+def write_card(file: Path, card: dict[str, Any]) -> None:
+    """Write down what should be known about the model; the weights stay as they are."""
+    _write(file, _read(file) | {"card": card})
 
 
-def read_card(stem: Path) -> dict[str, Any]:
-    """What was written down about the model when it was saved."""
-    card: dict[str, Any] = _content(stem)["card"]
+def read_card(file: Path) -> dict[str, Any]:
+    """What was written down about the model; empty where nothing was."""
+    card: dict[str, Any] = _read(file)["card"]
     return card
 
 
-def digest(stem: Path) -> str:
-    """Hex digest of architecture and parameters: equal models, equal digests."""
-    architecture = json.dumps(_content(stem)["architecture"], sort_keys=True)
-    parameters = stem.with_suffix(".safetensors").read_bytes()
-    return hashlib.sha256(architecture.encode() + parameters).hexdigest()[:12]
+def elements_of(file: Path) -> frozenset[str]:
+    """Chemical symbols of the model, read without loading it."""
+    from ase.data import chemical_symbols
+
+    return frozenset(
+        chemical_symbols[number] for number in _read(file)["architecture"]["atomic_numbers"]
+    )
 
 
-def _content(stem: Path) -> dict[str, Any]:
-    file = stem.with_suffix(".json")
+def digest(file: Path) -> str:
+    """Hex digest of architecture and parameters, but not of the card."""
+    architecture = json.dumps(_read(file)["architecture"], sort_keys=True)
+    return hashlib.sha256(architecture.encode() + file.read_bytes()).hexdigest()[:12]
+
+
+def _read(file: Path) -> dict[str, Any]:
+    beside = file.with_suffix(".json")
     try:
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise PotentialError(f"{file} cannot be read as a MACE model: {error}") from error
+        raise PotentialError(
+            f"{beside}, which describes the model in {file.name}, cannot be read: {error}"
+        ) from error
     if content.get("format") != _FORMAT:
-        raise PotentialError(f"{file}: format {content.get('format')}, not {_FORMAT}")
+        raise PotentialError(f"{beside}: format {content.get('format')}, not {_FORMAT}")
     return content
+
+
+def _write(file: Path, content: dict[str, Any]) -> None:
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    write_atomically(file.with_suffix(".json"), text + "\n")
+
+
+def _version() -> str:
+    return importlib.metadata.version("mace-torch")
 
 
 def _architecture(model: torch.nn.Module) -> dict[str, Any]:
@@ -131,6 +144,7 @@ def _architecture(model: torch.nn.Module) -> dict[str, Any]:
         "readout_irreps": str(config["MLP_irreps"]),
         "radial_mlp": [int(width) for width in config["radial_MLP"]],
         "correlation": int(config["correlation"]),
+        "use_reduced_cg": bool(config["use_reduced_cg"]),
         "average_neighbours": float(config["avg_num_neighbors"]),
         "atomic_numbers": [int(number) for number in config["atomic_numbers"]],
         "atomic_energies_ev": [float(energy) for energy in config["atomic_energies"].ravel()],
@@ -140,7 +154,7 @@ def _architecture(model: torch.nn.Module) -> dict[str, Any]:
     }
 
 
-def _rebuilt(architecture: dict[str, Any]) -> torch.nn.Module:
+def _rebuilt(architecture: dict[str, Any], dtype: torch.dtype) -> torch.nn.Module:
     import numpy as np
     import torch
 
@@ -148,24 +162,30 @@ def _rebuilt(architecture: dict[str, Any]) -> torch.nn.Module:
         from e3nn.o3 import Irreps
         from mace.modules import ScaleShiftMACE, interaction_classes
 
-    return ScaleShiftMACE(
-        r_max=architecture["r_max_angstrom"],
-        num_bessel=architecture["num_bessel"],
-        num_polynomial_cutoff=architecture["num_polynomial_cutoff"],
-        max_ell=architecture["max_ell"],
-        num_interactions=architecture["num_interactions"],
-        interaction_cls=interaction_classes[architecture["interaction"]],
-        interaction_cls_first=interaction_classes[architecture["first_interaction"]],
-        hidden_irreps=Irreps(architecture["hidden_irreps"]),
-        MLP_irreps=Irreps(architecture["readout_irreps"]),
-        radial_MLP=architecture["radial_mlp"],
-        gate=torch.nn.functional.silu,
-        correlation=architecture["correlation"],
-        avg_num_neighbors=architecture["average_neighbours"],
-        num_elements=len(architecture["atomic_numbers"]),
-        atomic_numbers=architecture["atomic_numbers"],
-        atomic_energies=np.array([architecture["atomic_energies_ev"]]),
-        atomic_inter_scale=[architecture["scale"]],
-        atomic_inter_shift=[architecture["shift"]],
-        heads=architecture["heads"],
-    )
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        return ScaleShiftMACE(
+            r_max=architecture["r_max_angstrom"],
+            num_bessel=architecture["num_bessel"],
+            num_polynomial_cutoff=architecture["num_polynomial_cutoff"],
+            max_ell=architecture["max_ell"],
+            num_interactions=architecture["num_interactions"],
+            interaction_cls=interaction_classes[architecture["interaction"]],
+            interaction_cls_first=interaction_classes[architecture["first_interaction"]],
+            hidden_irreps=Irreps(architecture["hidden_irreps"]),
+            MLP_irreps=Irreps(architecture["readout_irreps"]),
+            radial_MLP=architecture["radial_mlp"],
+            gate=torch.nn.functional.silu,
+            correlation=architecture["correlation"],
+            use_reduced_cg=architecture["use_reduced_cg"],
+            avg_num_neighbors=architecture["average_neighbours"],
+            num_elements=len(architecture["atomic_numbers"]),
+            atomic_numbers=architecture["atomic_numbers"],
+            atomic_energies=np.array([architecture["atomic_energies_ev"]]),
+            atomic_inter_scale=[architecture["scale"]],
+            atomic_inter_shift=[architecture["shift"]],
+            heads=architecture["heads"],
+        )
+    finally:
+        torch.set_default_dtype(before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -43,12 +44,15 @@ class Dataset:
 def split(frames: Iterable[Atoms], seed: int) -> Dataset:
     """Held-out formulas to the test set, `VALIDATION_SHARE` of the other frames to validation."""
     dataset = Dataset()
-    for number, frame in enumerate(frames):
+    counts: Counter[str] = Counter()
+    for frame in frames:
+        family = str(frame.info["family"])
+        counts[family] += 1
         if not _is_moderate(frame):
             dataset.left_out += 1
         elif is_held_out(formula(frame), seed):
             dataset.test.append(frame)
-        elif _share(f"{seed}/{number}") < VALIDATION_SHARE:
+        elif _share(f"{seed}/{family}/{counts[family]}") < VALIDATION_SHARE:
             dataset.valid.append(example(frame))
         else:
             dataset.train.append(example(frame))

@@ -78,19 +78,20 @@ def families(
     elements: Iterable[str] = ELEMENTS,
     decorations: dict[PrototypeName, int] = DECORATIONS,
 ) -> list[Family]:
-    """All families, in an order that is random but the same for the same seed.
+    """All families: the elements themselves, then compounds, in an order that the seed shuffles.
 
-    Charge-balanced decorations of the prototypes with `elements` (up to `decorations` of each),
-    hydrides of monovalent metals, and the elements themselves.
+    Compounds are charge-balanced decorations of the prototypes with `elements` (up to `decorations` of
+    each) and hydrides of monovalent metals.
     """
     symbols = sorted(set(elements))
-    found = [_element(symbol) for symbol in symbols]
+    found: list[Family] = []
     for name, limit in decorations.items():
         found += _decorated(PROTOTYPES[name], symbols, limit, seed)
         if "H" in symbols and name in {"rocksalt", "zincblende", "wurtzite", "CsCl", "NiAs"}:
             found += _hydrides(PROTOTYPES[name], symbols)
     shuffle = Permutation(len(found), f"{seed}/families")
-    return [found[shuffle(i)] for i in range(len(found))]
+    compounds = [found[shuffle(i)] for i in range(len(found))]
+    return [_element(symbol) for symbol in symbols] + compounds
 
 
 def is_held_out(formula: str, seed: int) -> bool:

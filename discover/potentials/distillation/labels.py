@@ -34,8 +34,10 @@ def label(
 ) -> None:
     """Append the labelled configurations of every family that `file` (extxyz) does not hold yet.
 
-    A family is written whole, and a torn end, which a kill leaves, is cut off first. `told` hears how
-    many families are done. PotentialError where the file was made with other families.
+    A family is written whole, and a torn end, which a kill leaves, is cut off first. Configurations on
+    which the teacher's answer is not finite are left out. `told` hears how many families are done.
+    PotentialError where the file was made with other families, or the teacher has no answer on any
+    configuration of a family.
     """
     done = _finished_families(file)
     unknown = done - {family.name for family in families}
@@ -77,6 +79,8 @@ def _labelled(family: Family, calculator: Calculator, random: np.random.Generato
         frame = _evaluated(configuration, calculator, family, kind)
         if frame is not None:
             frames.append(frame)
+    if not frames:
+        raise PotentialError(f"the teacher has no finite answer on {family.name}")
     return frames
 
 
@@ -106,8 +110,7 @@ _END = "family_end"
 def _append(file: Path, frames: list[Atoms]) -> None:
     from ase.io import write
 
-    if frames:
-        frames[-1].info[_END] = True
+    frames[-1].info[_END] = True
     text = io.StringIO()
     write(text, frames, format="extxyz")
     with file.open("ab") as out:

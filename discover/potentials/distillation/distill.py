@@ -1,0 +1,108 @@
+"""The whole way from nothing to a distilled potential, its weights and its card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from discover.errors import PotentialError
+from discover.potentials import unknown_elements
+from discover.potentials.base import Potential
+from discover.potentials.distillation.card import card
+from discover.potentials.distillation.dataset import elemental_energies, split
+from discover.potentials.distillation.families import Family, families
+from discover.potentials.distillation.labels import label, read_labels
+from discover.potentials.mace import MACEPotential
+from discover.potentials.mace_training import (
+    Architecture,
+    NewModel,
+    TrainingSettings,
+    train_mace,
+)
+from discover.potentials.mace_weights import save_weights, write_card
+
+SEED = 4
+"""Of the bundled potential: crystals, configurations, what is kept out, weights."""
+
+ARCHITECTURE = Architecture(channels=48, max_l=1, max_ell=2, correlation=2, r_max_angstrom=5.0)
+TRAINING = TrainingSettings(epochs=20, forces_weight=3.0)
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """Where the weights are, and what their card says."""
+
+    weights: Path
+    card: dict[str, Any]
+
+
+def distill(
+    teacher: Potential,
+    directory: Path,
+    *,
+    resume: bool = False,
+    crystals: Sequence[Family] | None = None,
+    architecture: Architecture = ARCHITECTURE,
+    training: TrainingSettings = TRAINING,
+    told: Callable[[str], None] = lambda _: None,
+) -> Distilled:
+    """Label configurations with the teacher, train a MACE on them, and write its weights and card.
+
+    Everything is kept in `directory`: with `resume` a run that was killed goes on where it was.
+    `crystals` are all families of `SEED` where not given. `told` hears of progress. PotentialError
+    where the directory is not empty and `resume` is not set, or the teacher lacks an element.
+    """
+    if directory.exists() and any(directory.iterdir()) and not resume:
+        raise PotentialError(
+            f"{directory} is not empty: resume what was begun there, or give another directory"
+        )
+    chosen = families(SEED) if crystals is None else crystals
+    _check_elements(teacher, chosen)
+    directory.mkdir(parents=True, exist_ok=True)
+    labels = directory / "labels.extxyz"
+    told(f"labels of {len(chosen)} crystals by {teacher.name}")
+    label(
+        chosen,
+        teacher.calculator(),
+        labels,
+        SEED,
+        lambda done, total: told(f"labelled {done} of {total} crystals"),
+    )
+    frames = read_labels(labels)
+    dataset = split(frames, SEED)
+    told(f"training on {len(dataset.train)} configurations, {len(dataset.test)} are kept out")
+    trained = train_mace(
+        dataset.train,
+        dataset.valid,
+        directory / "training",
+        training,
+        NewModel(architecture, elemental_energies(frames)),
+        lambda epoch: told(
+            f"epoch {epoch.number} of {epoch.of}: {1e3 * epoch.energy_rmse_ev_per_atom:.0f} meV/atom,"
+            f" {1e3 * epoch.forces_rmse_ev_per_angstrom:.0f} meV/Å"
+        ),
+    )
+    weights = directory / "distilled.safetensors"
+    save_weights(trained.load(), weights)
+    content = card(
+        MACEPotential(str(weights)),
+        dataset,
+        teacher=teacher.name,
+        seed=SEED,
+        architecture=architecture,
+        training=training,
+        trained=trained,
+    )
+    write_card(weights, content)
+    told(f"the model is {weights}, its card is beside it")
+    return Distilled(weights, content)
+
+
+def _check_elements(teacher: Potential, crystals: Sequence[Family]) -> None:
+    from ase.data import chemical_symbols
+
+    symbols = {chemical_symbols[z] for family in crystals for z in family.crystal.numbers}
+    if missing := unknown_elements(teacher, symbols):
+        raise PotentialError(f"the teacher {teacher.name} does not know {', '.join(missing)}")
