@@ -13,10 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from discover.calculations.base import CalculationWarning
 from discover.calculations.engines.open_shells import warn_of_open_shells
+from discover.calculations.engines.paths import AbsolutePath
 from discover.calculations.engines.programs import check_command
 from discover.calculations.engines.upf import Pseudopotential, PseudopotentialFolder
 from discover.errors import CalculationError, MissingDependencyError
@@ -35,13 +36,7 @@ DUAL = {True: 4.0, False: 8.0}
 """Least cutoff of the density over that of the waves: exact for norm-conserving pseudopotentials;
 the augmentation charges of the others need more."""
 
-_KEY = "calculation.engine_settings.pseudo_dir"
-
-
-def _absolute(folder: str) -> str:
-    if not Path(folder).expanduser().is_absolute():
-        raise ValueError("must be an absolute path, for a job works in a directory of its own")
-    return folder
+_KEY = "engine_settings.pseudo_dir"
 
 
 class EspressoEngine:
@@ -63,7 +58,7 @@ class EspressoEngine:
         self,
         *,
         command: str = PW,
-        pseudo_dir: Annotated[str, AfterValidator(_absolute)] | None = None,
+        pseudo_dir: AbsolutePath | None = None,
         pseudopotentials: dict[str, str] | None = None,
         xc: str = "PBE",
         ecutwfc_ry: Annotated[float, Field(ge=5, le=500)] | None = None,
@@ -108,7 +103,7 @@ class EspressoEngine:
         if not self.elements():
             raise MissingDependencyError(
                 f"{_KEY}: no element has exactly one {self._xc} pseudopotential in {self._folder}: "
-                "put UPF files there, or name them in calculation.engine_settings.pseudopotentials"
+                "put UPF files there, or name them in engine_settings.pseudopotentials"
             )
 
     def elements(self) -> frozenset[str]:
@@ -171,7 +166,7 @@ class EspressoEngine:
         )
         if self._ecutrho_ry is not None and self._ecutrho_ry < 4 * ecutwfc:
             raise CalculationError(
-                f"calculation.engine_settings.ecutrho_ry: {self._ecutrho_ry:g} Ry is less than four "
+                f"engine_settings.ecutrho_ry: {self._ecutrho_ry:g} Ry is less than four "
                 f"times the cutoff of the waves ({ecutwfc:g} Ry), which the density needs"
             )
         ecutrho = self._ecutrho_ry or max(

@@ -108,6 +108,7 @@ class FixedPlaneWaves(Calculator):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self._reference = reference.copy()
+        self._reference.set_constraint()
         self._folder = directory
         self._cutoff_ev = cutoff_ev
         self._single_point = single_point
@@ -138,7 +139,9 @@ class FixedPlaneWaves(Calculator):  # type: ignore[misc]
         if atoms == self._reference:
             return self._at_reference
         if self._latest is None or self._latest[0] != atoms:
-            self._latest = (atoms.copy(), self._single_point(atoms, cutoff_ev))
+            bare = atoms.copy()
+            bare.set_constraint()  # they are ASE's matter, not the engine's
+            self._latest = (bare, self._single_point(bare, cutoff_ev))
         return self._latest[1]
 
     @cached_property

@@ -16,12 +16,10 @@ def check_command(command: str, program: str, advice: str) -> None:
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise MissingDependencyError(
-            f"calculation.engine_settings.command: {command!r}: {error}"
-        ) from error
+        raise MissingDependencyError(f"engine_settings.command: {command!r}: {error}") from error
     needed = [word for word in words[1:] if word.rsplit("/", maxsplit=1)[-1] == program]
     for word in [*words[:1], *needed] or [program]:
         if shutil.which(word) is None:
             raise MissingDependencyError(
-                f"calculation.engine_settings.command: there is no program {word!r} here: {advice}"
+                f"engine_settings.command: there is no program {word!r} here: {advice}"
             )

@@ -43,8 +43,11 @@ class Electrons:
 
     @property
     def safer(self) -> Electrons:
-        """A third of the mixing, screened by the local density, and three times the iterations."""
-        return Electrons(self.mixing_beta / 3, "local-TF", 3 * self.max_iterations)
+        """A third of the mixing and three times the iterations.
+
+        The mode stays: for bulk silicon local-TF took twice as many, and another number each time.
+        """
+        return Electrons(self.mixing_beta / 3, self.mixing_mode, 3 * self.max_iterations)
 
     def __str__(self) -> str:
         return (

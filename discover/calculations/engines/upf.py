@@ -138,12 +138,12 @@ class PseudopotentialFolder:
         several = ", ".join(file.path.name for file in self._candidates.get(element, ()))
         if several:
             return (
-                f"calculation.engine_settings.pseudopotentials.{element}: name one of the several "
+                f"engine_settings.pseudopotentials.{element}: name one of the several "
                 f"{self._functional} pseudopotentials for {element} in {self._folder}: {several}"
             )
         garbled = f" ({', '.join(self._unreadable)}: not readable)" if self._unreadable else ""
         return (
-            f"calculation.engine_settings.pseudo_dir: no {self._functional} pseudopotential for "
+            f"engine_settings.pseudo_dir: no {self._functional} pseudopotential for "
             f"{element} in {self._folder}{garbled}: put a UPF file of it there, name another folder, "
             "or leave the element out"
         )
@@ -152,7 +152,7 @@ class PseudopotentialFolder:
         return (path for path in sorted(self._folder.iterdir()) if path.suffix.lower() == _SUFFIX)
 
     def _chosen(self, element: str, path: Path) -> Pseudopotential:
-        where = f"calculation.engine_settings.pseudopotentials.{element}"
+        where = f"engine_settings.pseudopotentials.{element}"
         try:
             header = read_header(path)
         except CalculationError as error:
@@ -162,7 +162,7 @@ class PseudopotentialFolder:
         if header.functional != self._functional:
             raise CalculationError(
                 f"{where}: {path} was made with {header.functional}, where "
-                f"calculation.engine_settings.xc asks for {self._functional}"
+                f"engine_settings.xc asks for {self._functional}"
             )
         return header
 
