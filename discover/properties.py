@@ -47,6 +47,7 @@ PROPERTIES: dict[str, Property] = {
         Property("bulk_modulus", "bulk modulus", "GPa", "log10", (0.1, 1e3)),
         Property("debye_temperature", "Debye temperature", "K", "log10", (1.0, 4e3)),
         Property("gruneisen_parameter", "Grüneisen parameter", "1", "none", (0.0, 6.0)),
+        Property("minimum_frequency", "lowest phonon frequency", "THz", "none", (-60.0, 60.0)),
     )
 }
 

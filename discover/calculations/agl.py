@@ -13,11 +13,10 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from discover.calculations.base import Engine, Outcome, Value, check_elements
-from discover.errors import CalculationError, DiscoverError, StructureError
+from discover.calculations.cells import primitive_cell
+from discover.errors import CalculationError, DiscoverError
 from discover.files import JsonLines
-from discover.properties import property_named
 from discover.structures.crystal import Crystal
-from discover.structures.symmetry import standardized
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -95,7 +94,7 @@ class AGL:
         Raises CalculationError, with the points computed so far, where the engine lacks an element, a
         single point does not converge, no minimum is found, or γ ≤ 0.
         """
-        cell = _primitive(crystal)
+        cell = primitive_cell(crystal)
         check_elements(engine, cell.get_chemical_symbols())
         points = _SinglePoints(cell, self._strain_step, engine, directory)
         try:
@@ -164,10 +163,10 @@ class AGL:
             else f"the Grüneisen parameter {gamma:.2f} lies outside {low:g} to {high:g}"
         )
         return (
-            _value("thermal_conductivity", kappa, rough or odd),
-            _value("bulk_modulus", curve.bulk_modulus_gpa, rough),
-            _value("debye_temperature", theta, rough),
-            _value("gruneisen_parameter", gamma, rough or odd),
+            Value.of("thermal_conductivity", kappa, rough or odd),
+            Value.of("bulk_modulus", curve.bulk_modulus_gpa, rough),
+            Value.of("debye_temperature", theta, rough),
+            Value.of("gruneisen_parameter", gamma, rough or odd),
         )
 
     def _roughness(self, fit: Fit, atoms: int) -> str | None:
@@ -243,6 +242,7 @@ class _SinglePoints:
 
         point = self._points[index]
         atoms = self._scaled(index)
+        atoms.info["config_type"] = "strained"
         atoms.calc = SinglePointCalculator(
             atoms,
             energy=point.energy_ev,
@@ -283,18 +283,3 @@ class _SinglePoints:
             point.energy_ev,
             point.seconds,
         )
-
-
-def _primitive(crystal: Crystal) -> Atoms:
-    try:
-        return standardized(crystal, primitive=True).to_atoms()
-    except StructureError as error:
-        raise CalculationError(f"the primitive cell cannot be found: {error}") from error
-
-
-def _value(name: str, value: float, quarantined: str | None) -> Value:
-    known = property_named(name)
-    low, high = known.plausible
-    if quarantined is None and not low <= value <= high:
-        quarantined = f"{value:.4g} {known.unit} is outside the plausible {low:g} to {high:g}"
-    return Value(property=name, value=value, unit=known.unit, quarantined=quarantined)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from pydantic import BaseModel, FiniteFloat, JsonValue
 
 from discover.errors import CalculationError
+from discover.properties import property_named
 from discover.records import Record, content_hash
 from discover.structures.crystal import Crystal
 
@@ -45,6 +46,15 @@ class Value(Record):
     unit: str
     quarantined: str | None = None
 
+    @classmethod
+    def of(cls, name: str, value: float, quarantined: str | None = None) -> Value:
+        """The value of a known property in its unit, quarantined where it is not plausible."""
+        known = property_named(name)
+        low, high = known.plausible
+        if quarantined is None and not low <= value <= high:
+            quarantined = f"{value:.4g} {known.unit} is outside the plausible {low:g} to {high:g}"
+        return cls(property=name, value=value, unit=known.unit, quarantined=quarantined)
+
 
 class JobResult(Record):
     """`result.json`: values with settings and versions, or a failure that a person can act on."""
@@ -71,16 +81,19 @@ class JobResult(Record):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a kind's `run` hands back: values, details for the record, warnings, and labelled frames.
+    """What a kind's `run` hands back: values, details for the record, warnings, and by-products.
 
     `frames` are ASE atoms with energy (eV), forces (eV/Å) and stress (eV/Å³) where the engine gives
-    them; they are kept as extxyz to train potentials.
+    them, and `info["config_type"]` that says what each is for (`strained`, `relaxation`,
+    `phonon_displaced`, `perfect_supercell`); they are kept as extxyz to train potentials. `files` are
+    the names of what else the kind left in the job's directory for others to read.
     """
 
     values: tuple[Value, ...]
     details: dict[str, JsonValue] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     frames: tuple[Atoms, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

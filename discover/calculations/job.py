@@ -141,7 +141,7 @@ def _compute(job: JobInput, directory: Path) -> JobResult:
         values=outcome.values,
         details=outcome.details,
         warnings=(*outcome.warnings, *dict.fromkeys(noticed)),
-        byproducts=(FRAMES,) if outcome.frames else (),
+        byproducts=((FRAMES,) if outcome.frames else ()) + outcome.files,
         kind=job.kind,
         engine=job.engine,
         settings=job.settings,

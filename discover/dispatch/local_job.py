@@ -130,7 +130,7 @@ def _start(
     command: list[str], directory: Path, threads: int, locks: tuple[int, int]
 ) -> subprocess.Popen[bytes]:
     """The job in a process group of its own, holding the locks of directory and slot as well."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
     return subprocess.Popen(
         [*command, str(directory)],
         cwd=directory,

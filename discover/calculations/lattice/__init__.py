@@ -1,0 +1,1 @@
+"""Lattice dynamics with three-phonon scattering: from displaced supercells to thermal conductivity."""
