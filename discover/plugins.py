@@ -58,6 +58,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "calculations": {
         "agl": "discover.calculations.agl:AGL",
+        "static": "discover.calculations.static:Static",
         "phonons": "discover.calculations.phonons:Phonons",
     },
     "engines": {

@@ -121,6 +121,14 @@ class Engine(Protocol):
         ...
 
 
+def is_first_principles(engine: object) -> bool:
+    """Whether an engine's energies and forces are labels that potentials may learn from.
+
+    An engine, or its class, says so by an attribute `first_principles = True`; others are not.
+    """
+    return bool(getattr(engine, "first_principles", False))
+
+
 @runtime_checkable
 class ExplainsElements(Protocol):
     """An engine that can say why it lacks an element; others are only said to lack it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import importlib.util
 import io
@@ -20,6 +21,7 @@ from discover.potentials.devices import torch_device
 from discover.potentials.mace_weights import digest, load_weights
 
 if TYPE_CHECKING:
+    import torch
     from ase import Atoms
     from ase.calculators.calculator import Calculator
 
@@ -92,6 +94,10 @@ class MACEPotential:
             raise PotentialError(
                 f"MACE model {self._requested!r} cannot be used: {error}"
             ) from error
+
+    def module(self) -> torch.nn.Module:
+        """A copy of the model on the CPU, to be trained further."""
+        return copy.deepcopy(self._model).cpu()
 
     def evaluate(self, structures: Sequence[Atoms]) -> list[Evaluation | str]:
         """Batched evaluation, see `BatchedPotential`; as many at once as memory holds."""

@@ -53,6 +53,7 @@ class EspressoEngine:
     """
 
     name = "espresso"
+    first_principles = True
 
     def __init__(
         self,

@@ -43,6 +43,7 @@ class GPAWEngine:
     """
 
     name = "gpaw"
+    first_principles = True
 
     def __init__(
         self,

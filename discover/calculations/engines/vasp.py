@@ -49,6 +49,7 @@ class VASPEngine:
     """
 
     name = "vasp"
+    first_principles = True
 
     def __init__(
         self,
