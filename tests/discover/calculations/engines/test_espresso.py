@@ -189,7 +189,9 @@ def test_a_crash_or_garbled_output_is_a_clear_error(tmp_path, silicon, body, pro
     """With a script in place of `pw.x` that fails as it does when killed, or prints nonsense."""
     fake = tmp_path / "fake.py"
     fake.write_text(f"import sys\n{body}\n")
-    engine = EspressoEngine(**folder_of_silicon(tmp_path), command=f"{sys.executable} {fake}")
+    engine = EspressoEngine(
+        **folder_of_silicon(tmp_path), ecutwfc_ry=16.0, command=f"{sys.executable} {fake}"
+    )
     silicon.calc = engine.calculator(silicon, tmp_path)
     with pytest.raises(CalculationError, match=problem):
         silicon.get_potential_energy()
