@@ -159,8 +159,9 @@ def _rebuilt(architecture: dict[str, Any], dtype: torch.dtype) -> torch.nn.Modul
     import torch
 
     with contextlib.redirect_stdout(io.StringIO()):
-        from e3nn.o3 import Irreps
         from mace.modules import ScaleShiftMACE, interaction_classes
+
+        from e3nn.o3 import Irreps  # isort: skip - its constants load only after mace's import
 
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
