@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,8 +43,9 @@ class PotentialEngine:
         return self._potential.calculator()
 
     def versions(self) -> dict[str, str]:
-        """The potential's full name."""
-        return {"potential": self._potential.name}
+        """The potential's full name, and its packages where it runs in an environment of its own."""
+        own: Callable[[], dict[str, str]] = getattr(self._potential, "versions", dict)
+        return {"potential": self._potential.name} | own()
 
     @cached_property
     def _potential(self) -> Potential:
@@ -55,7 +57,8 @@ class PotentialEngine:
 def _refuse_relative_path(potential: str) -> None:
     kind, _, model = potential.partition(":")
     file = Path(kind if plugins.is_file_plugin(kind) else model).expanduser()
-    if not file.is_absolute() and (len(file.parts) > 1 or file.suffix or file.is_file()):
+    has_suffix = file.suffix[1:].isalpha()  # unlike the version in chgnet:0.3.0
+    if not file.is_absolute() and (len(file.parts) > 1 or has_suffix or file.is_file()):
         raise PotentialError(
             f"engine 'potential': {potential!r} names a file by a relative path; give its absolute "
             "path, for a job works in a directory of its own"
