@@ -43,3 +43,19 @@ def test_select(discover: Callable[..., Any], tmp_path: Path) -> None:
     assert [row["model"] for row in told["rows"]] == ["random forest", surrogate]
     assert {row["candidates"] for row in told["rows"]} == {200}
     assert "random forest: 200 candidates" in answer.err
+
+
+def test_relax(discover: Callable[..., Any], tmp_path: Path) -> None:
+    from ase.build import bulk
+    from ase.io import write
+
+    write(tmp_path / "copper.cif", bulk("Cu", a=3.7))
+    words = ("--potential", "emt", "--structures", tmp_path / "copper.cif", "--fmax", 0.05)
+    answer = discover("benchmark", "relax", *words, "--json")
+    assert answer.code == 0, answer.err
+    told = json.loads(answer.out)
+    assert (told["potential"], told["structures"]) == ("emt", 1)
+    assert told["fmax_ev_per_angstrom"] == 0.05
+    missing = discover("benchmark", "relax", "--structures", tmp_path / "no.cif")
+    assert missing.code == 2
+    assert "no.cif cannot be read" in missing.err

@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
+from discover.benchmark.relaxation_peers import ase_bfgs
 from discover.campaign import RelaxationSettings
 from discover.potentials.chgnet import CHGNetPotential
 from discover.potentials.conformance import check_potential
-from discover.potentials.relaxation import relax
+from discover.potentials.relaxation import relax, relax_many
 from discover.structures.crystal import Crystal
+from discover.structures.symmetry import spacegroup
+from generators import GeneratorContext
+from generators.prototypes import PrototypeGenerator
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +22,51 @@ def chgnet():
 
 def test_contract(chgnet):
     check_potential(chgnet, Crystal.from_atoms(bulk("NaCl", "rocksalt", a=5.4)))
+
+
+def test_batches_give_the_calculator_s_numbers(chgnet):
+    structures = [
+        bulk("NaCl", "rocksalt", a=5.5),
+        bulk("ZnO", "wurtzite", a=3.3, c=5.2, u=0.38),
+        bulk("GaAs", "zincblende", a=5.6) * (1, 1, 2),
+    ]
+    for seed, atoms in enumerate(structures):
+        atoms.rattle(0.1, seed=seed)
+    lonely = bulk("Cu", "sc", a=8.0)
+    first, bad, *others = chgnet.evaluate([structures[0], lonely, *structures[1:]])
+    assert "isolated" in bad
+    for atoms, answer in zip(structures, [first, *others], strict=True):
+        atoms.calc = chgnet.calculator()
+        assert answer.energy_ev == pytest.approx(float(atoms.get_potential_energy()), abs=1e-5)
+        forces = atoms.get_forces()
+        rounding = 2e-5 * float(np.abs(forces).max())  # of single precision
+        assert answer.forces_ev_per_angstrom == pytest.approx(forces, abs=rounding)
+        assert answer.stress_ev_per_angstrom3 == pytest.approx(atoms.get_stress(), abs=1e-5)
+
+
+def prototype(name, *elements):
+    generator = PrototypeGenerator(prototypes=(name,), elements=elements)
+    context = GeneratorContext(seed=0, position=0, known=frozenset())
+    return generator.propose(1, context).candidates[0].crystal
+
+
+def test_batches_relax_to_what_ase_finds_one_by_one(chgnet):
+    crystals = [
+        prototype("rocksalt", "Mg", "O"),
+        prototype("wurtzite", "Zn", "O"),
+        prototype("fluorite", "Ca", "F"),
+        prototype("perovskite", "Sr", "Ti", "O"),
+        prototype("chalcopyrite", "Cu", "Ga", "S"),
+        prototype("half-Heusler", "Ti", "Ni", "Sn"),
+    ]
+    settings = RelaxationSettings(fmax_ev_per_angstrom=0.01)
+    ours = relax_many(crystals, chgnet, settings)
+    theirs = ase_bfgs(crystals, chgnet, settings)
+    for start, mine, other in zip(crystals, ours, theirs, strict=True):
+        assert mine.problem is None
+        assert other.converged
+        assert mine.record.energy_ev_per_atom == pytest.approx(other.energy_ev_per_atom, abs=1e-3)
+        assert spacegroup(mine.crystal, symprec=1e-5) == spacegroup(start, symprec=1e-5)
 
 
 def test_elements_of_its_training_set(chgnet):

@@ -50,6 +50,29 @@ def test_contract(folder):
     check_potential(load_potential("mace:tiny.model", folder), SALT)
 
 
+def test_batches_give_the_calculator_s_numbers(folder):
+    potential = load_potential("mace:tiny.model", folder)
+    structures = [
+        SALT.to_atoms(),
+        bulk("NaCl", "cesiumchloride", a=3.3),
+        SALT.to_atoms() * (1, 1, 2),
+    ]
+    for seed, atoms in enumerate(structures):
+        atoms.rattle(0.1, seed=seed)
+    broken = SALT.to_atoms()
+    broken.positions[0] = np.nan
+    lonely = bulk("Na", "sc", a=20.0)
+    first, bad, *others, alone = potential.evaluate(
+        [structures[0], broken, *structures[1:], lonely]
+    )
+    assert "not finite" in bad
+    for atoms, answer in zip([*structures, lonely], [first, *others, alone], strict=True):
+        atoms.calc = potential.calculator()
+        assert answer.energy_ev == pytest.approx(atoms.get_potential_energy(), abs=1e-5)
+        assert answer.forces_ev_per_angstrom == pytest.approx(atoms.get_forces(), abs=1e-5)
+        assert answer.stress_ev_per_angstrom3 == pytest.approx(atoms.get_stress(), abs=1e-5)
+
+
 def test_elements_are_the_model_s(folder):
     assert load_potential("mace:tiny.model", folder).elements() == {"Na", "Cl"}
 
