@@ -8,7 +8,7 @@ import pytest
 from discover import plugins
 
 
-@pytest.mark.parametrize("name", ["gpaw", "emt", "potential"])
+@pytest.mark.parametrize("name", ["gpaw", "espresso", "vasp", "emt", "potential"])
 def test_engines_do_not_need_settings(name):
     assert plugins.create("engines", name).name == name
 
