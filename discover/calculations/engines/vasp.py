@@ -29,7 +29,9 @@ _ALLOWED = _FIXED | {"PSTRESS": 0}
 def _single_point(settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
     for tag, value in _ALLOWED.items():
         if settings.get(tag, value) != value:
-            raise ValueError(f"the tag {tag} must be {value}: atoms and cell are moved from outside")
+            raise ValueError(
+                f"the tag {tag} must be {value}: atoms and cell are moved from outside"
+            )
     if wrong := [tag for tag in settings if tag != tag.upper()]:
         raise ValueError(f"write INCAR tags in upper case: {', '.join(wrong)}")
     return settings
