@@ -222,7 +222,7 @@ def _arguments(
             "foundation_model": foundation,
             "foundation_model_elements": True,
             "multiheads_finetuning": False,
-            "r_max": float(start.r_max),
+            "r_max": float(start.get_buffer("r_max")),
             "E0s": "foundation",
         }
     return {key: str(value) for key, value in options.items()}

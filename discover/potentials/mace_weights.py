@@ -58,6 +58,8 @@ def load_weights(file: Path) -> torch.nn.Module:
     try:
         tensors = load_file(file)
         model = _rebuilt(architecture, next(iter(tensors.values())).dtype)
+        for name in set(tensors) & {name for name, _ in model.named_buffers()}:
+            _make_parameter(model, name)  # as fine-tuning does to the Bessel functions
         parameters = dict(model.named_parameters())
         if set(parameters) != set(tensors):
             raise PotentialError(
@@ -69,6 +71,16 @@ def load_weights(file: Path) -> torch.nn.Module:
     except (OSError, SafetensorError, KeyError, TypeError, RuntimeError, StopIteration) as error:
         raise PotentialError(f"{file} cannot be loaded as a MACE model: {error!r}") from error
     return model.eval()
+
+
+def _make_parameter(model: torch.nn.Module, name: str) -> None:
+    import torch
+
+    owner, _, attribute = name.rpartition(".")
+    module = model.get_submodule(owner)
+    buffer = getattr(module, attribute)
+    delattr(module, attribute)
+    setattr(module, attribute, torch.nn.Parameter(buffer))
 
 
 def write_card(file: Path, card: dict[str, Any]) -> None:
@@ -166,7 +178,7 @@ def _rebuilt(architecture: dict[str, Any], dtype: torch.dtype) -> torch.nn.Modul
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
-        return ScaleShiftMACE(
+        model: torch.nn.Module = ScaleShiftMACE(
             r_max=architecture["r_max_angstrom"],
             num_bessel=architecture["num_bessel"],
             num_polynomial_cutoff=architecture["num_polynomial_cutoff"],
@@ -188,5 +200,6 @@ def _rebuilt(architecture: dict[str, Any], dtype: torch.dtype) -> torch.nn.Modul
             atomic_inter_shift=[architecture["shift"]],
             heads=architecture["heads"],
         )
+        return model
     finally:
         torch.set_default_dtype(before)

@@ -132,7 +132,6 @@ def test_fine_tuning_keeps_elements_and_energies_of_what_it_does_not_see(
 @pytest.mark.slow
 def test_a_killed_training_goes_on(tmp_path: Path) -> None:
     """The process dies with its parent, and the epochs that are done are not repeated."""
-    settings = TrainingSettings(epochs=300, batch_size=4)
     script = textwrap.dedent(
         f"""
         import sys
@@ -141,7 +140,7 @@ def test_a_killed_training_goes_on(tmp_path: Path) -> None:
         from test_mace_training import EXAMPLES, TINY, TrainingSettings, train_mace
         train_mace(
             EXAMPLES[:10], EXAMPLES[10:], Path({str(tmp_path)!r}),
-            TrainingSettings(epochs=300, batch_size=4), TINY,
+            TrainingSettings(epochs=40, batch_size=4), TINY,
             lambda epoch: print(epoch.number, flush=True),
         )
         """
@@ -151,14 +150,13 @@ def test_a_killed_training_goes_on(tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     for line in process.stdout:
-        if int(line) >= 5:
+        if int(line) >= 3:
             break
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()
     told: list[Epoch] = []
-    short = settings.model_copy(update={"epochs": 300})
-    model = train_mace(EXAMPLES[:10], EXAMPLES[10:], tmp_path, short, TINY, told.append)
+    settings = TrainingSettings(epochs=40, batch_size=4)
+    train_mace(EXAMPLES[:10], EXAMPLES[10:], tmp_path, settings, TINY, told.append)
     assert told[0].number >= 2
-    assert told[-1].number == 300
-    assert model.best.energy_rmse_ev_per_atom < 0.5
+    assert told[-1].number == 40
