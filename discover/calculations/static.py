@@ -21,8 +21,9 @@ FORCES = "forces.jsonl"
 class Static:
     """One single point, of the crystal itself or with its atoms displaced at random.
 
-    Each coordinate of each atom is displaced by a normal deviate times `rattle_angstrom`, in a cell
-    of `repeat` times the given one; the same `seed`, the same displacements. It has no property to
+    Each coordinate of each atom is displaced by a normal deviate times `rattle_angstrom`; the same
+    `seed`, the same displacements. A smaller cell is repeated, always along its shortest vector, until
+    it has `min_atoms`. It has no property to
     search for: its frame is what potentials learn from.
     """
 
@@ -33,18 +34,20 @@ class Static:
         self,
         *,
         rattle_angstrom: Annotated[float, Field(ge=0, le=0.5)] = 0.0,
-        repeat: tuple[
-            Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]
-        ] = (1, 1, 1),
+        min_atoms: Annotated[int, Field(ge=1, le=1000)] = 1,
         seed: Annotated[int, Field(ge=0)] = 0,
     ) -> None:
         self._rattle_angstrom = rattle_angstrom
-        self._repeat = repeat
+        self._min_atoms = min_atoms
         self._seed = seed
 
     def structure(self, crystal: Crystal) -> Atoms:
         """What is computed of this crystal; `info["config_type"]` is `rattled` or `static`."""
-        atoms = crystal.to_atoms().repeat(self._repeat)
+        atoms = crystal.to_atoms()
+        while len(atoms) < self._min_atoms:
+            repeat = [1, 1, 1]
+            repeat[int(np.argmin(atoms.cell.lengths()))] = 2
+            atoms = atoms.repeat(repeat)
         if self._rattle_angstrom:
             random = np.random.default_rng(self._seed)
             atoms.positions += random.normal(0, self._rattle_angstrom, atoms.positions.shape)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from discover.cli.campaigns import Json
+from discover.cli.campaigns import Campaign, Json
 from discover.cli.output import print_json
 
 app = typer.Typer(
@@ -123,6 +123,63 @@ def distill(
     )
     if as_json:
         print_json({"weights": str(result.weights), "card": result.card})
+
+
+@app.command()
+def finetune(
+    campaign: Campaign,
+    potential: Annotated[
+        str | None,
+        typer.Option(help="Start from this MACE, and leave the campaign's own in use."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
+    replay: Annotated[
+        int | None,
+        typer.Option(min=0, help="Frames labelled by the potential itself, to remember."),
+    ] = None,
+    committee: Annotated[
+        int | None, typer.Option(min=1, max=8, help="Models to train, with different seeds.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Teach a MACE what the DFT jobs of a campaign found; it is used if it is better (minutes).
+
+    Options that are not given are those of the campaign's section `learning`.
+    """
+    from contextlib import closing
+
+    from discover.folder import CampaignFolder
+    from discover.lease import SteeringLease
+    from discover.potentials.learning import campaign as learning
+    from discover.potentials.learning.finetuning import CARD
+    from discover.potentials.learning.finetuning import finetune as run
+    from discover.records import CandidateState
+
+    folder = CampaignFolder.at(campaign)
+    spec = folder.load()
+    asked = {"epochs": epochs, "replay": replay, "committee": committee}
+    settings = learning.settings_of(spec).model_copy(
+        update={key: value for key, value in asked.items() if value is not None}
+    )
+
+    def told(line: str) -> None:
+        typer.echo(line, err=True)
+
+    with closing(folder.open_existing_store(spec, read_only=potential is not None)) as store:
+        if potential is None:
+            with SteeringLease(store):
+                done = learning.learn(folder, spec, store, settings, told)
+        else:
+            start = learning.trainable(potential, Path())
+            labels = learning.labels_of(folder, spec, store)
+            ready = store.candidates(CandidateState.READY)
+            done = run(start, labels, ready, folder.models, settings, told=told)
+    if as_json:
+        print_json(done.card)
+        return
+    for line in learning.summary(done.card):
+        typer.echo(line)
+    typer.echo(f"the model is mace:{done.weights}, its card is {done.directory / CARD}")
 
 
 @app.command()
