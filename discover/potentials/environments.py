@@ -1,8 +1,9 @@
 """Python environments of their own, for potentials whose packages clash with ours.
 
 Each lives in `<home>/potentials/NAME` (`DISCOVER_HOME`) and holds the packages that
-`requirements/NAME.txt` pins, all that they need included, and what torch brings. `installed.json` is written into it last: without that file, what is there
-was left by an installation that was cut short, and is made anew.
+`requirements/NAME.txt` pins, all that they need included, and what torch brings. `installed.json` is
+written into it last: without that file, what is there was left by an installation that was cut short,
+and is made anew.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from discover.errors import MissingDependencyError, PotentialError
 from discover.files import write_atomically
@@ -26,6 +28,7 @@ from discover.home import home
 
 _FORMAT = 1
 _MARKER = "installed.json"
+_KEYS = {"requirements", "packages"}
 _REQUIREMENTS = Path(__file__).with_name("requirements")
 _TAIL_LINES = 12
 
@@ -68,7 +71,7 @@ class Environment:
     def is_current(self) -> bool:
         """Whether it holds what is pinned now."""
         note = self._note()
-        return note is not None and note["requirements"] == self._digest()
+        return note is not None and note["requirements"] == _digest(self.requirements_file)
 
     def check(self) -> None:
         """MissingDependencyError, with the command that helps, where it is not installed."""
@@ -79,25 +82,13 @@ class Environment:
             f"{self.name}: not installed{cut_short}: discover potentials install {self.name}"
         )
 
-    def _note(self) -> dict[str, dict[str, str]] | None:
+    def _note(self) -> dict[str, Any] | None:
         try:
             note = json.loads((self.directory / _MARKER).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        whole = isinstance(note, dict) and note.get("format") == _FORMAT
+        whole = isinstance(note, dict) and note.get("format") == _FORMAT and note.keys() >= _KEYS
         return note if whole and self.python.exists() else None
-
-    def _digest(self) -> str:
-        return hashlib.sha256(self.requirements_file.read_bytes()).hexdigest()
-
-    def _write_note(self) -> None:
-        note = {
-            "format": _FORMAT,
-            "requirements": self._digest(),
-            "packages": pinned(self.requirements_file),
-            "python": platform.python_version(),
-        }
-        write_atomically(self.directory / _MARKER, json.dumps(note, indent=2))
 
 
 def install(environment: Environment, told: Callable[[str], None]) -> bool:
@@ -131,7 +122,13 @@ def install(environment: Environment, told: Callable[[str], None]) -> bool:
         _run([*pip, "--no-deps", "-r", str(environment.requirements_file)], told)
         told(f"importing {environment.module}")
         _run([str(environment.python), "-I", "-c", f"import {environment.module}"], told)
-        environment._write_note()  # noqa: SLF001 - the other half of the same thing
+        note = {
+            "format": _FORMAT,
+            "requirements": _digest(environment.requirements_file),
+            "packages": pinned(environment.requirements_file),
+            "python": platform.python_version(),
+        }
+        write_atomically(directory / _MARKER, json.dumps(note, indent=2))
     return True
 
 
@@ -140,6 +137,10 @@ def pinned(requirements: Path) -> dict[str, str]:
     lines = (line.strip() for line in requirements.read_text(encoding="utf-8").splitlines())
     pins = (line.partition("==") for line in lines if line and not line.startswith("#"))
     return {name: version for name, _, version in pins}
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _check_disk(environment: Environment) -> None:
