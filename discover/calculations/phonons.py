@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +26,7 @@ from discover.calculations.lattice.force_constants import (
     Method,
     NonAnalyticalCorrection,
     ase_supercell,
+    basis_size,
     check_memory,
     check_method,
     default_snapshots,
@@ -191,19 +193,14 @@ class Phonons:
         )
         second = as_matrix(self._second_order_supercell) if self._second_order_supercell else None
         mesh = choose_mesh(cell, self._mesh_length_angstrom)
+        check_memory(atoms_in(cell, supercell), self._force_constants)
+        self._check_mesh(cell, mesh)
         ph3 = phonon_calculation(cell, supercell, second, correction=self._nac)
-        check_memory(ph3, self._force_constants)
-        memory.require(
-            memory.conductivity_bytes(
-                3 * len(cell),
-                mesh,
-                irreducible_points(ph3, mesh),
-                direct=self._solution == "lbte",
-            ),
-            f"scattering on a mesh of {' x '.join(map(str, mesh))} q-points",
-            "lower mesh_length_angstrom" + (", use method rta" if self._solution == "lbte" else ""),
-        )
         random = self._force_constants != "finite-displacements"
+        if random:
+            check_memory(len(ph3.supercell), self._force_constants, basis_size(ph3))
+        if self._solution == "lbte":
+            self._check_mesh(cell, mesh, irreducible_points(ph3, mesh))
         recommended = default_snapshots(ph3, self._force_constants) if random else None
         return _Plan(
             ph3=ph3,
@@ -220,6 +217,15 @@ class Phonons:
                 snapshots=self._snapshots or recommended,
                 seed=self._seed,
             ),
+        )
+
+    def _check_mesh(
+        self, cell: Atoms, mesh: tuple[int, int, int], solved_together: int = 0
+    ) -> None:
+        memory.require(
+            memory.conductivity_bytes(3 * len(cell), mesh, solved_together),
+            f"scattering on a mesh of {' x '.join(map(str, mesh))} q-points",
+            "lower mesh_length_angstrom" + (", choose method rta" if solved_together else ""),
         )
 
     def _forces(self, plan: _Plan, engine: Engine, log: ForceLog, directory: Path) -> ForceSets:
@@ -360,6 +366,7 @@ class Phonons:
             "isotopes": self._isotopes,
             "nac": self._nac is not None,
             "unstable": False,
+            "versions": {name: version(name) for name in ("phono3py", "phonopy", "symfc")},
         }
 
 

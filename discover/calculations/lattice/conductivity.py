@@ -84,7 +84,8 @@ def conductivity(
     natural mixture of isotopes after S. Tamura, Phys. Rev. B 27, 858 (1983).
     """
     ph3.mesh_numbers = list(mesh)
-    ph3.init_phph_interaction()
+    # Without these κ hangs on how rounding turns the eigenvectors of degenerate modes: 2 % and more.
+    ph3.init_phph_interaction(average_degenerate_weights=True, exclude_gamma_acoustic=True)
     ph3.run_thermal_conductivity(
         is_LBTE=solution == "lbte",
         temperatures=list(temperatures_k),
@@ -97,10 +98,22 @@ def conductivity(
 
 def irreducible_points(ph3: Phono3py, mesh: Sequence[int]) -> int:
     """Number of irreducible q-points of a mesh."""
-    from phonopy.phonon.grid import get_ir_grid_points
+    return len(irreducible_qpoints(ph3, mesh)[1])
+
+
+def irreducible_qpoints(
+    ph3: Phono3py, mesh: Sequence[int]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Irreducible q-points (Q, 3) of a Γ-centred mesh, in fractional coordinates, and multiplicities.
+
+    The ones on which `conductivity` tells what each mode adds, in its order.
+    """
+    from phonopy.phonon.grid import get_ir_grid_points, get_qpoints_from_bz_grid_points
 
     ph3.mesh_numbers = list(mesh)
-    return len(get_ir_grid_points(ph3.grid)[0])
+    points, weights, _ = get_ir_grid_points(ph3.grid)
+    qpoints = get_qpoints_from_bz_grid_points(ph3.grid.grg2bzg[points], ph3.grid)
+    return np.asarray(qpoints), np.asarray(weights)
 
 
 def _collect(result: Any, solution: Solution) -> Conductivity:

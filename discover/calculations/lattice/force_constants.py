@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -121,15 +122,21 @@ def basis_size(ph3: Phono3py) -> int:
     return int(_symfc(ph3).estimate_basis_size(orders=[3])[3])
 
 
-def check_memory(ph3: Phono3py, method: Method) -> None:
-    """CalculationError where the force constants would take more memory than there is."""
-    atoms = len(ph3.supercell)
-    if method == "finite-displacements":
-        needed = memory.finite_difference_bytes(atoms)
-    else:
-        needed = memory.fit_bytes(atoms, basis_size(ph3))
-    what = f"third-order force constants in a supercell of {atoms} atoms"
-    memory.require(needed, what, "choose a smaller supercell (min_length_angstrom, min_atoms)")
+def check_memory(supercell_atoms: int, method: Method, unknowns: int = 0) -> None:
+    """CalculationError where fitting the force constants would take more memory than there is.
+
+    With `unknowns` 0 it is the least that a supercell of this size takes, known before it is built.
+    """
+    needed = (
+        memory.finite_difference_bytes(supercell_atoms)
+        if method == "finite-displacements"
+        else memory.fit_bytes(supercell_atoms, unknowns)
+    )
+    memory.require(
+        needed,
+        f"fitting third-order force constants in a supercell of {supercell_atoms} atoms",
+        "choose a smaller supercell (supercell, min_length_angstrom, min_atoms)",
+    )
 
 
 def displace(
@@ -187,19 +194,19 @@ def fit_force_constants(
 ) -> None:
     """Set `ph3.fc2` and `ph3.fc3`, both with all symmetries and sum rules of the crystal.
 
-    `snapshots` takes only the first so many random ones. Raises MissingDependencyError where
-    `pypolymlp` is not installed.
+    `snapshots` takes only the first so many random ones. Raises CalculationError where the supercell
+    is too small to be fitted, MissingDependencyError where `pypolymlp` is not installed.
     """
     if method == "finite-displacements":
         ph3.forces = forces.third
         ph3.produce_fc3()
         ph3.symmetrize_fc3()
     else:
-        displacements, third = ph3.displacements, forces.third
+        displacements, third = ph3.displacements[:snapshots], forces.third[:snapshots]
         if method == "pypolymlp":
-            displacements, third = _polynomial_forces(ph3, forces, snapshots)
-            snapshots = None
-        _fit_by_symfc(ph3, displacements[:snapshots], third[:snapshots])
+            energies = forces.energies_ev[:snapshots]
+            displacements, third = _polynomial_forces(ph3, displacements, third, energies)
+        _fit_by_symfc(ph3, displacements, third)
     if forces.second is not None:
         ph3.phonon_forces = forces.second
         ph3.produce_fc2()
@@ -247,35 +254,52 @@ def _fit_by_symfc(
     ph3: Phono3py, displacements: NDArray[np.float64], forces: NDArray[np.float64]
 ) -> None:
     """Least squares in symfc's basis: A. Seko and A. Togo, Phys. Rev. B 110, 214302 (2024)."""
-    ph3.dataset = {"displacements": displacements, "forces": forces}
-    ph3.produce_fc3(fc_calculator="symfc")
+    with _dataset(ph3, {"displacements": displacements, "forces": forces}):
+        try:
+            ph3.produce_fc3(fc_calculator="symfc")
+        except (AssertionError, RuntimeError, ValueError) as error:
+            raise CalculationError(
+                f"symfc cannot fit force constants to {len(displacements)} snapshots of a supercell "
+                f"of {len(ph3.supercell)} atoms ({error!r}): choose a larger supercell, more "
+                "snapshots, or force_constants: finite-displacements"
+            ) from error
 
 
 def _polynomial_forces(
-    ph3: Phono3py, forces: ForceSets, snapshots: int | None
+    ph3: Phono3py,
+    displacements: NDArray[np.float64],
+    forces: NDArray[np.float64],
+    energies_ev: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Displacements and forces of as many supercells as symfc wants, from a polynomial potential.
+    """Displacements of as many supercells as symfc wants, and forces from a polynomial potential.
 
-    The potential is trained on the first `snapshots` supercells, a tenth of them held out to choose
-    its regularization.
+    The potential is trained on the given ones, a tenth of them held out to choose its regularization.
     """
     check_method("pypolymlp")
     ph3.mlp_dataset = {
-        "displacements": ph3.displacements[:snapshots],
-        "forces": forces.third[:snapshots],
-        "supercell_energies": forces.energies_ev[:snapshots],
+        "displacements": displacements,
+        "forces": forces,
+        "supercell_energies": energies_ev,
     }
     ph3.develop_mlp()
-    measured = ph3.dataset
-    ph3.generate_displacements(
-        distance=_POLYNOMIAL_DISTANCE_ANGSTROM,
-        number_of_snapshots=recommended_snapshots(ph3),
-        random_seed=0,
-    )
-    ph3.evaluate_mlp()
-    displacements, predicted = ph3.displacements, ph3.forces
-    ph3.dataset = measured
-    return displacements, predicted - ph3.mlp.evaluate([ph3.supercell])[1]
+    with _dataset(ph3, None):
+        ph3.generate_displacements(
+            distance=_POLYNOMIAL_DISTANCE_ANGSTROM,
+            number_of_snapshots=recommended_snapshots(ph3),
+            random_seed=0,
+        )
+        ph3.evaluate_mlp()
+        return ph3.displacements, ph3.forces - ph3.mlp.evaluate([ph3.supercell])[1]
+
+
+@contextmanager
+def _dataset(ph3: Phono3py, dataset: dict[str, NDArray[np.float64]] | None) -> Iterator[None]:
+    """Another set of displacements for a while."""
+    own, ph3.dataset = ph3.dataset, dataset
+    try:
+        yield
+    finally:
+        ph3.dataset = own
 
 
 def _symfc(ph3: Phono3py) -> SymfcFCSolver:

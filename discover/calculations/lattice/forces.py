@@ -68,7 +68,7 @@ class ForceLog:
         )
         fresh.calc = calculator
         what = str(atoms.info.get(KIND_OF_FRAME, "structure"))
-        with_stress = "stress" in calculator.implemented_properties
+        with_stress = "stress" in getattr(calculator, "implemented_properties", ())
         record = {
             KIND_OF_FRAME: what,
             "numbers": fresh.numbers.tolist(),

@@ -17,7 +17,7 @@ _BASE_BYTES = 300e6
 """Python with phono3py, symfc and ASE loaded."""
 
 
-def fit_bytes(supercell_atoms: int, basis_size: int) -> float:
+def fit_bytes(supercell_atoms: int, basis_size: int = 0) -> float:
     """Peak memory of a symfc fit of third-order force constants.
 
     Sparse projectors over all 27 N³ elements, and the normal matrix of the basis with its copies.
@@ -30,17 +30,17 @@ def finite_difference_bytes(supercell_atoms: int) -> float:
     return _BASE_BYTES + 2 * 8 * 27 * supercell_atoms**3
 
 
-def conductivity_bytes(bands: int, mesh: Sequence[int], irreducible: int, *, direct: bool) -> float:
-    """Peak memory of phonon-phonon scattering on a mesh with so many irreducible q-points.
+def conductivity_bytes(bands: int, mesh: Sequence[int], solved_together: int = 0) -> float:
+    """Peak memory of phonon-phonon scattering on a mesh.
 
-    Eigenvectors, one q-point's triplets with their interaction strengths, and, for the direct
-    solution, the collision matrix with the copy that its diagonalization makes.
+    Eigenvectors, one q-point's triplets with their interaction strengths and, for the direct solution
+    of so many irreducible q-points, the collision matrix with the copy its diagonalization makes.
     """
-    points = float(np.prod(mesh))
+    points = float(np.prod(mesh, dtype=float))
     waves = 16 * points * bands**2
     triplets = 8 * 0.5 * points * bands**3
-    collision = 2 * 8 * (3.0 * irreducible * bands) ** 2 if direct else 0.0
-    return _BASE_BYTES + waves + triplets + collision
+    collisions = 2 * 8 * (3.0 * solved_together * bands) ** 2
+    return _BASE_BYTES + waves + triplets + collisions
 
 
 def available_bytes() -> float:

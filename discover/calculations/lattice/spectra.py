@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from discover.calculations.lattice.conductivity import irreducible_qpoints
 from discover.calculations.lattice.stability import harmonic
 from discover.records import Record
 
@@ -133,17 +134,14 @@ def gruneisen_parameters(ph3: Phono3py, mesh: Sequence[int]) -> Gruneisen:
     N. Mingo, Phys. Rev. B 72, 014308 (2005); phono3py's implementation.
     """
     from phono3py.phonon3.gruneisen import Gruneisen as Modes
-    from phonopy.phonon.grid import get_ir_grid_points, get_qpoints_from_bz_grid_points
 
-    ph3.mesh_numbers = list(mesh)
-    points, weights, _ = get_ir_grid_points(ph3.grid)
-    qpoints = get_qpoints_from_bz_grid_points(ph3.grid.grg2bzg[points], ph3.grid)
+    qpoints, weights = irreducible_qpoints(ph3, mesh)
     keep = np.linalg.norm(qpoints, axis=1) > 1e-8
     modes = Modes(ph3.fc2, ph3.fc3, ph3.supercell, ph3.primitive, nac_params=ph3.nac_params)
     modes.set_qpoints(np.ascontiguousarray(qpoints[keep]))
     modes.run()
     values = np.trace(np.asarray(modes.gruneisen_parameters), axis1=2, axis2=3) / 3
-    repeated = np.repeat(np.asarray(weights)[keep], values.shape[1])
+    repeated = np.repeat(weights[keep], values.shape[1])
     return Gruneisen(
         frequencies_thz=_floats(np.asarray(modes.frequencies).ravel()),
         values=_floats(values.ravel()),
