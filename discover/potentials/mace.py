@@ -29,7 +29,7 @@ _BUNDLED = "bundled"
 _PLAIN = ".safetensors"
 _SUFFIXES = {".model", ".pt", ".pth", _PLAIN}
 
-_ATOMS_A_CALL = {"cpu": 256, "cuda": 16384}
+_ATOMS_A_CALL = {"cpu": 96, "cuda": 16384}
 """More are no faster on a CPU; on a GPU memory sets the limit."""
 
 

@@ -25,7 +25,7 @@ class BFGS:
         if self._last is not None:
             self._learn(x - self._last[0], gradient - self._last[1])
         self._last = x, gradient
-        return -np.linalg.solve(self._hessian, gradient)
+        return np.asarray(-np.linalg.solve(self._hessian, gradient), dtype=np.float64)
 
     def _learn(self, moved: Array, change: Array) -> None:
         expected = self._hessian @ moved

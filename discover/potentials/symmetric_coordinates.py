@@ -117,7 +117,7 @@ class SymmetricCoordinates:
         return step
 
     def _strain(self, x: Array) -> Array:
-        return np.tensordot(x[: self.n_strains], self._strains, 1)
+        return np.asarray(np.tensordot(x[: self.n_strains], self._strains, 1), dtype=np.float64)
 
     def _stretches(self, x: Array) -> tuple[Array, Array]:
         """Eigenvalues of F, and its eigenvectors as columns."""
@@ -126,8 +126,8 @@ class SymmetricCoordinates:
 
     def _virial(self, x: Array, evaluation: Evaluation) -> Array:
         xx, yy, zz, yz, xz, xy = evaluation.stress_ev_per_angstrom3
-        volume = abs(np.linalg.det(self._cell)) * self._stretches(x)[0].prod()
-        return volume * np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+        volume = float(abs(np.linalg.det(self._cell)) * self._stretches(x)[0].prod())
+        return volume * np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]], dtype=np.float64)
 
 
 def _symmetric_cell(cell: Array, rotations: npt.NDArray[np.int_]) -> Array:
@@ -135,7 +135,8 @@ def _symmetric_cell(cell: Array, rotations: npt.NDArray[np.int_]) -> Array:
     metric = (rotations.transpose(0, 2, 1) @ (cell @ cell.T) @ rotations).mean(axis=0)
     inverse = np.linalg.inv(cell)
     squares, axes = np.linalg.eigh(inverse @ metric @ inverse.T)
-    return cell @ (axes * np.sqrt(squares)) @ axes.T
+    symmetric: Array = cell @ (axes * np.sqrt(squares)) @ axes.T
+    return symmetric
 
 
 def _symmetric_positions(
