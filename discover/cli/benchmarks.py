@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -91,3 +91,49 @@ def relax(
         told=lambda line: typer.echo(line, err=True),
     )
     print_json(result) if as_json else benchmark.show(result)
+
+
+@app.command()
+def kappa(
+    structures: Annotated[
+        Path, typer.Option(help="Compounds: a file that ASE reads, such as extxyz.")
+    ],
+    potential: Annotated[str, typer.Option(help="Potential, as a campaign names it.")],
+    out: Annotated[Path, typer.Option(help="Folder for results, and for what a kill leaves.")],
+    *,
+    reference: Annotated[
+        str | None, typer.Option(help="Column of the structures with reference values in W/m/K.")
+    ] = None,
+    reference_modes: Annotated[
+        Path | None, typer.Option(help="Mode-resolved reference, as k_SRME's .json.gz files.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="So many compounds, alike over the prototypes.")
+    ] = None,
+    force_constants: Annotated[
+        Literal["symfc", "finite-displacements", "pypolymlp"],
+        typer.Option(help="What fits the force constants."),
+    ] = "symfc",
+    temperature: Annotated[float, typer.Option(min=1.0, help="Temperature in K.")] = 300.0,
+    against_finite_displacements: Annotated[
+        int, typer.Option(min=0, help="So many compounds by full finite displacements too.")
+    ] = 0,
+    as_json: Json = False,
+) -> None:
+    """Thermal conductivity from phonons with a potential, against reference values."""
+    from discover.benchmark import kappa as benchmark
+    from discover.benchmark.kappa_report import show
+
+    result = benchmark.run(
+        structures,
+        potential,
+        out,
+        reference=reference,
+        reference_modes=reference_modes,
+        limit=limit,
+        force_constants=force_constants,
+        temperature_k=temperature,
+        against_finite_displacements=against_finite_displacements,
+        told=lambda line: typer.echo(line, err=True),
+    )
+    print_json(result) if as_json else show(result)
