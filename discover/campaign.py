@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from discover import plugins
+from discover.calculations.base import fidelity_of
 from discover.errors import CampaignError
 from discover.properties import PROPERTIES, Property, property_named
 
@@ -87,7 +88,7 @@ class Filters(Section):
 
 
 class CalculationSettings(Section):
-    """The DFT job that every pick runs as."""
+    """The job that a pick runs as."""
 
     kind: str = "agl"
     """What is computed."""
@@ -97,6 +98,15 @@ class CalculationSettings(Section):
     """The program that computes it."""
     engine_settings: dict[str, JsonValue] = {}
     """Settings of the engine."""
+    name: str | None = Field(None, min_length=1)
+    """Name of its fidelity; null: kind and engine, such as `agl/gpaw`."""
+    cost_core_seconds: float | None = Field(None, gt=0)
+    """Seconds x cores that one takes, for a ladder, until the first is measured; null: a guess."""
+
+    @property
+    def fidelity(self) -> str:
+        """The name under which its values are comparable."""
+        return self.name or fidelity_of(self.kind, self.engine)
 
 
 class Dispatch(Section):
@@ -123,8 +133,27 @@ class Budget(Section):
     """Calculations in all."""
     hours: float | None = Field(None, gt=0)
     """Hours of steering in all, over all runs; null: no limit."""
+    core_hours: float | None = Field(None, gt=0)
+    """Hours x cores of the calculations that are over, as measured; null: no limit."""
     failures_in_a_row: int = Field(5, ge=1)
     """Failed calculations in a row after which the campaign stops."""
+
+
+class Learning(Section):
+    """How the campaign's potential, a MACE, learns from what first-principles jobs leave behind."""
+
+    every: int = Field(10, ge=1)
+    """First-principles results after which it is fine-tuned again, on all of them."""
+    epochs: int = Field(30, ge=1)
+    """Passes over the data."""
+    replay: int = Field(200, ge=0)
+    """Frames that it labels itself and learns beside the new ones, so that it does not forget."""
+    committee: int = Field(1, ge=1, le=8)
+    """Models trained with different seeds, whose disagreement is the uncertainty of forces."""
+    max_force_uncertainty_ev_per_angstrom: float | None = Field(None, gt=0)
+    """Uncertainty beyond which a candidate gets a first-principles label of its own; null: none does."""
+    labels: int = Field(2, ge=1)
+    """Candidates, the most uncertain ones, that get such a label after each fine-tuning."""
 
 
 class CampaignSpec(Section):
@@ -149,10 +178,15 @@ class CampaignSpec(Section):
     acquisition: Plugin = Plugin(name="logei")
     """What to compute next, given the model."""
     initial: int = Field(5, ge=1)
-    """First picks, made at random before the surrogate is asked."""
+    """First candidates, picked at random before the surrogate is asked; on a ladder at every rung."""
     retrain_every: int = Field(1, ge=1)
     """New observations after which the surrogate is fitted again."""
+    ladder: tuple[CalculationSettings, ...] = ()
+    """Cheaper rungs below `calculation`, cheap to dear: they tell what is worth computing dearly."""
     calculation: CalculationSettings = CalculationSettings()
+    """The calculation that counts: its values are ranked."""
+    learning: Learning | None = None
+    """Fine-tune the potential while the campaign runs; null: it stays as it is."""
     dispatch: Dispatch = Dispatch()
     budget: Budget = Budget()
     store: str | None = Field(None, pattern=r"^mongodb(\+srv)?://")
@@ -164,6 +198,11 @@ class CampaignSpec(Section):
     def target(self) -> Property:
         """The property searched for."""
         return property_named(self.objective.property)
+
+    @property
+    def rungs(self) -> tuple[CalculationSettings, ...]:
+        """All fidelities, cheap to dear; the last is the target."""
+        return (*self.ladder, self.calculation)
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -250,6 +289,9 @@ def load_campaign(path: Path) -> CampaignSpec:
 def _describe(problem: Any) -> tuple[str, str]:
     section: Any = CampaignSpec
     for part in problem["loc"][:-1]:
+        if isinstance(part, int):  # within a tuple of sections
+            section = (get_args(section) or (None,))[0]
+            continue
         field = section.model_fields.get(part) if hasattr(section, "model_fields") else None
         section = field.annotation if field else None
     allowed = tuple(section.model_fields) if hasattr(section, "model_fields") else ()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from discover import plugins
-from discover.calculations.base import JobInput, JobResult, fidelity_of, job_id
+from discover.calculations.base import JobInput, JobResult, job_id
 from discover.calculations.job import RESULT, read_result, write_input
-from discover.campaign import CampaignSpec
+from discover.campaign import CalculationSettings, CampaignSpec
 from discover.dispatch.base import Dispatcher, JobState, JobStatus
 from discover.errors import CalculationError, DispatchError
 from discover.folder import CampaignFolder
+from discover.potentials.learning.uncertainty import label_settings
 from discover.records import (
     ACTIVE_STATES,
     Calculation,
@@ -39,32 +43,57 @@ class Jobs:
         self._spec = spec
         self._store = store
         self._dispatcher = dispatcher
-        calculation = spec.calculation
-        self._settings = plugins.options_model(
-            plugins.load("calculations", calculation.kind, folder.root)
-        )(**calculation.settings)
-        self._engine_settings = plugins.options_model(
-            plugins.load("engines", calculation.engine, folder.root)
-        )(**calculation.engine_settings)
+        self._label = label_settings(spec, folder.root)
+        asked = (*spec.rungs, *([self._label] if self._label else []))
+        self._rungs = {one.fidelity: _Rung.of(one, folder.root) for one in asked}
 
     def pick(
-        self, candidate: Candidate, order: int, picked_by: str, prediction: Prediction | None
+        self,
+        candidate: Candidate,
+        order: int,
+        picked_by: str,
+        prediction: Prediction | None,
+        rung: int = -1,
     ) -> Calculation | None:
-        """Decide on a calculation and start it; None where this very question was asked before."""
-        chosen = self._spec.calculation
+        """Decide on a calculation and start it; None where this very question was asked before.
+
+        `rung` is its place on the campaign's ladder, by default the target.
+        """
+        return self._decide(self._spec.rungs[rung], candidate, order, picked_by, prediction)
+
+    def label(self, candidate: Candidate, order: int) -> Calculation | None:
+        """Decide on a label for the potential to learn from and start it; None as for `pick`.
+
+        CalculationError where no engine of the campaign computes from first principles.
+        """
+        if self._label is None:
+            raise CalculationError(
+                "this campaign has no engine that computes from first principles"
+            )
+        return self._decide(self._label, candidate, order, picked_by="committee", prediction=None)
+
+    def _decide(
+        self,
+        chosen: CalculationSettings,
+        candidate: Candidate,
+        order: int,
+        picked_by: str,
+        prediction: Prediction | None,
+    ) -> Calculation | None:
+        asked = self._rungs[chosen.fidelity]
         calculation = Calculation(
             id=job_id(
                 candidate.crystal,
                 chosen.kind,
-                self._settings,
+                asked.settings,
                 chosen.engine,
-                self._engine_settings,
+                asked.engine_settings,
             ),
             candidate=candidate.id,
             order=order,
             kind=chosen.kind,
             engine=chosen.engine,
-            fidelity=fidelity_of(chosen.kind, chosen.engine),
+            fidelity=chosen.fidelity,
             picked_by=picked_by,
             prediction=prediction,
         )
@@ -145,16 +174,16 @@ class Jobs:
             )
 
     def _start(self, calculation: Calculation) -> Calculation:
-        chosen = self._spec.calculation
+        asked = self._rungs[calculation.fidelity]
         directory = self._folder.job(calculation.id)
         write_input(
             directory,
             JobInput(
                 id=calculation.id,
-                kind=plugins.resolved(chosen.kind, self._folder.root),
-                engine=plugins.resolved(chosen.engine, self._folder.root),
-                settings=self._settings.model_dump(mode="json"),
-                engine_settings=self._engine_settings.model_dump(mode="json"),
+                kind=plugins.resolved(calculation.kind, self._folder.root),
+                engine=plugins.resolved(calculation.engine, self._folder.root),
+                settings=asked.settings.model_dump(mode="json"),
+                engine_settings=asked.engine_settings.model_dump(mode="json"),
                 crystal=self._store.candidate(calculation.candidate).crystal,
             ),
         )
@@ -245,6 +274,20 @@ class Jobs:
             )
             for value in result.values
         ]
+
+
+@dataclass(frozen=True)
+class _Rung:
+    """The settings of a kind of calculation and of its engine, completed with their defaults."""
+
+    settings: BaseModel
+    engine_settings: BaseModel
+
+    @classmethod
+    def of(cls, chosen: CalculationSettings, base: Path) -> _Rung:
+        kind = plugins.options_model(plugins.load("calculations", chosen.kind, base))
+        engine = plugins.options_model(plugins.load("engines", chosen.engine, base))
+        return cls(kind(**chosen.settings), engine(**chosen.engine_settings))
 
 
 def retry_failed(folder: CampaignFolder, store: Store) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,21 +30,37 @@ class KnownCandidates:
         return [i for formula in dict.fromkeys(formulas) for i in self._by_formula.get(formula, ())]
 
 
-class Pool:
-    """Ready candidates that were never picked, in the order the generator proposed them.
+class OpenCandidates(NamedTuple):
+    """Ids, descriptors (n x d), and the rungs at which each was picked already (n x F)."""
 
-    Holds ids and descriptors only; the store has the rest. Rows of picked candidates stay in the
-    matrix and are masked, so that taking one out costs nothing.
+    ids: list[str]
+    features: npt.NDArray[np.float64]
+    asked: npt.NDArray[np.bool_]
+
+
+class Pool:
+    """Ready candidates that may be picked, in the order the generator proposed them.
+
+    A candidate stays until it is picked at the last of the `rungs` (with one fidelity: until it is
+    picked) or closed, and each rung is picked once. Holds ids and descriptors only; the store has the
+    rest. Rows of closed candidates stay in the matrices and are masked, so that taking one out costs
+    nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rungs: int = 1) -> None:
         self._ids: list[str] = []
         self._row: dict[str, int] = {}
         self._features = np.empty((0, 0))
+        self._asked = np.empty((0, rungs), dtype=bool)
         self._open = np.empty(0, dtype=bool)
 
     def __len__(self) -> int:
         return int(self._open[: len(self._ids)].sum())
+
+    @property
+    def touched(self) -> int:
+        """How many of the open candidates were picked at some rung before."""
+        return int((self._open & self._asked.any(axis=1))[: len(self._ids)].sum())
 
     def add(self, candidates: Iterable[Candidate]) -> None:
         """Append ready candidates; one that is known is left as it is."""
@@ -59,29 +76,45 @@ class Pool:
             self._row[candidate.id] = len(self._ids)
             self._ids.append(candidate.id)
 
-    def remove(self, candidate_id: str) -> None:
-        """Take out a picked candidate; no error where it is not in the pool."""
+    def take(self, candidate_id: str, rung: int = 0) -> None:
+        """Note that a candidate was picked at a rung; no error where it is not in the pool."""
+        if candidate_id in self._row:
+            row = self._row[candidate_id]
+            self._asked[row, rung] = True
+            self._open[row] &= rung < self._asked.shape[1] - 1
+
+    def close(self, candidate_id: str) -> None:
+        """Take a candidate out; no error where it is not in the pool."""
         if candidate_id in self._row:
             self._open[self._row[candidate_id]] = False
 
-    def first(self) -> str:
-        """The open candidate that was proposed first; LookupError where none is open."""
+    def first(self) -> tuple[str, int]:
+        """The open candidate that was proposed first, and the cheapest rung it was not picked at.
+
+        LookupError where none is open.
+        """
         if not len(self):
             raise LookupError("no candidate is ready")
-        return self._ids[int(np.argmax(self._open))]
+        row = int(np.argmax(self._open))
+        return self._ids[row], int(np.argmin(self._asked[row]))
 
-    def open(self) -> tuple[list[str], npt.NDArray[np.float64]]:
-        """Ids and descriptors (n x d) of all open candidates, in order."""
+    def open(self, without: Collection[str] = ()) -> OpenCandidates:
+        """All open candidates, in order, but those `without` whom some are left."""
         rows = np.flatnonzero(self._open[: len(self._ids)])
-        return [self._ids[row] for row in rows], self._features[rows]
+        free = [row for row in rows if self._ids[row] not in without] if without else rows
+        rows = np.array(free) if len(free) else rows
+        return OpenCandidates(
+            [self._ids[row] for row in rows], self._features[rows], self._asked[rows]
+        )
 
     def _reserve(self, n: int, d: int) -> None:
         if n <= len(self._features):
             return
-        size = max(n, 2 * len(self._features), 64)
-        features = np.zeros((size, d))
-        mask = np.zeros(size, dtype=bool)
-        if self._ids:
-            features[: len(self._ids)] = self._features[: len(self._ids)]
-            mask[: len(self._ids)] = self._open[: len(self._ids)]
-        self._features, self._open = features, mask
+        size, known = max(n, 2 * len(self._features), 64), len(self._ids)
+        features, mask = np.zeros((size, d)), np.zeros(size, dtype=bool)
+        asked = np.zeros((size, self._asked.shape[1]), dtype=bool)
+        if known:
+            features[:known] = self._features[:known]
+            asked[:known] = self._asked[:known]
+            mask[:known] = self._open[:known]
+        self._features, self._asked, self._open = features, asked, mask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +11,26 @@ from typing import Any
 from discover import plugins
 from discover.acquisition.adapters import load_acquisition
 from discover.calculations.base import Engine, ExplainsElements
-from discover.campaign import CampaignSpec, parse_schema, read_spec
+from discover.campaign import CalculationSettings, CampaignSpec, parse_schema, read_spec
 from discover.errors import CampaignError, DiscoverError
 from discover.folder import CampaignFolder
 from discover.potentials import load_potential
+from discover.potentials.base import Potential
 from discover.records import ACTIVE_STATES, CalculationState
 from discover.store.base import Store
 
 LOW_DISK_BYTES = 200 * 2**20
-FIXED_KEYS = ("generator", "potential", "relaxation", "descriptors", "calculation", "seed")
+FIXED_KEYS = (
+    "generator",
+    "potential",
+    "relaxation",
+    "descriptors",
+    "calculation",
+    "ladder",
+    "seed",
+)
+CALCULATIONS = ("calculation", "ladder")
+"""The keys that say what is computed."""
 
 
 def check_file(path: Path) -> tuple[CampaignSpec | None, list[str]]:
@@ -67,10 +79,10 @@ def check_unchanged(store: Store, spec: CampaignSpec, source: str) -> None:
     waiting = store.calculations(ACTIVE_STATES | {CalculationState.CANCELLED})
     no_value_yet = not (store.observations(quarantined=True) or waiting)
     changed = [
-        f"{source}: {key}: cannot be changed once a campaign has begun (it began with {begun[key]}); "
-        "change it back, or begin a new campaign in another folder"
-        for key in present
-        if begun[key] != present[key] and not (key == "calculation" and no_value_yet)
+        f"{source}: {key}: cannot be changed once a campaign has begun (it began with "
+        f"{begun.get(key)}); change it back, or begin a new campaign in another folder"
+        for key in (*FIXED_KEYS, "property")
+        if begun.get(key) != present.get(key) and not (key in CALCULATIONS and no_value_yet)
     ]
     if changed:
         raise CampaignError("\n".join(changed))
@@ -82,34 +94,56 @@ def note_beginning(store: Store, spec: CampaignSpec) -> None:
 
 
 def _fixed_part(spec: CampaignSpec) -> dict[str, Any]:
+    """What the data depend on, as far as it is given; what a rung is said to cost may change."""
     fixed = spec.model_dump(mode="json", include=set(FIXED_KEYS))
+    for rung in (fixed["calculation"], *fixed["ladder"]):
+        del rung["cost_core_seconds"]
+        if rung["name"] is None:
+            del rung["name"]
+    if not fixed["ladder"]:
+        del fixed["ladder"]
     return fixed | {"property": spec.objective.property}
+
+
+def _keyed_rungs(spec: CampaignSpec) -> list[tuple[str, CalculationSettings]]:
+    """Every calculation of the campaign and its key in the file, cheap to dear."""
+    below = [(f"ladder.{number}", rung) for number, rung in enumerate(spec.ladder)]
+    return [*below, ("calculation", spec.calculation)]
 
 
 def _plugin_problems(spec: CampaignSpec, source: str, base: Path) -> dict[str, str]:
     """What is wrong with plug-ins and their options, by key; imports them, makes nothing."""
     chosen: list[tuple[str, str, str, str, dict[str, Any]]] = [
-        ("generator", "generators", spec.generator.name, "options", spec.generator.options),
-        ("surrogate", "surrogates", spec.surrogate.name, "options", spec.surrogate.options),
         (
-            "calculation.kind",
-            "calculations",
-            spec.calculation.kind,
-            "settings",
-            spec.calculation.settings,
+            "generator",
+            "generators",
+            spec.generator.name,
+            "generator.options",
+            spec.generator.options,
         ),
         (
-            "calculation.engine",
-            "engines",
-            spec.calculation.engine,
-            "engine_settings",
-            spec.calculation.engine_settings,
+            "surrogate",
+            "surrogates",
+            spec.surrogate.name,
+            "surrogate.options",
+            spec.surrogate.options,
         ),
         *(
-            (f"descriptors.{i}", "descriptors", name, "options", {})
+            (f"descriptors.{i}", "descriptors", name, "descriptors.options", {})
             for i, name in enumerate(spec.descriptors)
         ),
     ]
+    for key, rung in _keyed_rungs(spec):
+        chosen += [
+            (f"{key}.kind", "calculations", rung.kind, f"{key}.settings", rung.settings),
+            (
+                f"{key}.engine",
+                "engines",
+                rung.engine,
+                f"{key}.engine_settings",
+                rung.engine_settings,
+            ),
+        ]
     problems: dict[str, str] = {}
     try:
         plugins.load("dispatchers", spec.dispatch.name, base)
@@ -121,14 +155,39 @@ def _plugin_problems(spec: CampaignSpec, source: str, base: Path) -> dict[str, s
         except DiscoverError as error:
             problems[key] = str(error)
             continue
-        section = key.split(".", maxsplit=1)[0]
         for option, message in plugins.option_problems(factory, options):
-            problems[f"{section}.{options_key}.{option}"] = message
+            problems[f"{options_key}.{option}"] = message
+        if kind == "surrogates" and spec.ladder and not getattr(factory, "multi_fidelity", False):
+            problems["surrogate.name"] = (
+                f"{name!r} learns from one fidelity only; with a ladder choose 'multi-fidelity' "
+                "or 'fidelity-stack'"
+            )
+    problems |= _ladder_problems(spec)
     try:
         load_acquisition(spec.acquisition.name, spec.acquisition.options, base)
     except DiscoverError as error:
         problems["acquisition"] = str(error)
     return {key: f"{source}: {key}: {message}" for key, message in problems.items()}
+
+
+def _ladder_problems(spec: CampaignSpec) -> dict[str, str]:
+    """Rungs that cannot be told apart."""
+    problems: dict[str, str] = {}
+    seen: dict[str, str] = {}
+    for key, rung in _keyed_rungs(spec):
+        fidelity = rung.fidelity
+        if fidelity in seen:
+            problems[f"{key}.name"] = (
+                f"the fidelity {fidelity!r} is that of {seen[fidelity]} too; give one of them a "
+                "name of its own"
+            )
+        seen.setdefault(fidelity, key)
+    same = {"name", "cost_core_seconds"}
+    rungs = _keyed_rungs(spec)
+    for (key, rung), (other, below) in itertools.combinations(reversed(rungs), 2):
+        if rung.model_dump(exclude=same) == below.model_dump(exclude=same):
+            problems[other] = f"asks for the very same calculation as {key}; remove one"
+    return problems
 
 
 def _surroundings(spec: CampaignSpec, source: str, base: Path, faulty: set[str]) -> list[str]:
@@ -151,28 +210,60 @@ def _surroundings(spec: CampaignSpec, source: str, base: Path, faulty: set[str])
     def plugin(key: str, kind: str, name: str, options: dict[str, Any]) -> Any:
         return part(key, lambda: plugins.create(kind, name, options, base))
 
-    chosen = spec.calculation
     generator = plugin("generator", "generators", spec.generator.name, spec.generator.options)
     plugin("surrogate", "surrogates", spec.surrogate.name, spec.surrogate.options)
-    kind = plugin("calculation.kind", "calculations", chosen.kind, chosen.settings)
-    engine = plugin("calculation.engine", "engines", chosen.engine, chosen.engine_settings)
     potential = part("potential", lambda: load_potential(spec.potential, base))
-    if kind and "objective" not in faulty and spec.objective.property not in kind.properties:
-        problems.append(
-            f"{source}: calculation.kind: {chosen.kind!r} does not compute "
-            f"{spec.objective.property!r}; it computes: {', '.join(kind.properties)}"
-        )
     used = generator.elements() if generator else frozenset()
-    if engine:
-        known = part("calculation.engine", lambda: _elements_of(engine)) or used
-        if isinstance(engine, ExplainsElements):
-            problems += [f"{source}: {engine.why_not(symbol)}" for symbol in sorted(used - known)]
-        else:
-            problems += _unknown(used - known, source, "calculation.engine", chosen.engine)
+    for section, rung in _keyed_rungs(spec):
+        kind = plugin(f"{section}.kind", "calculations", rung.kind, rung.settings)
+        engine = plugin(f"{section}.engine", "engines", rung.engine, rung.engine_settings)
+        if kind and "objective" not in faulty and spec.objective.property not in kind.properties:
+            problems.append(
+                f"{source}: {section}.kind: {rung.kind!r} does not compute "
+                f"{spec.objective.property!r}; it computes: {', '.join(kind.properties)}"
+            )
+        if engine:
+            known = part(f"{section}.engine", lambda engine=engine: _elements_of(engine)) or used
+            if isinstance(engine, ExplainsElements):
+                problems += [
+                    f"{source}: {section}.{engine.why_not(symbol)}"
+                    for symbol in sorted(used - known)
+                ]
+            else:
+                problems += _unknown(used - known, source, f"{section}.engine", rung.engine)
+    if spec.learning and not faulty & {"learning", "calculation", "ladder"}:
+        problems += _learning_problems(spec, source, base, potential)
     asked = spec.relaxation.enabled or spec.filters.max_formation_energy_ev_per_atom is not None
     if potential and asked:
         known = part("potential", potential.elements) or used
         problems += _unknown(used - known, source, "potential", spec.potential)
+    return problems
+
+
+def _learning_problems(
+    spec: CampaignSpec, source: str, base: Path, potential: Potential | None
+) -> list[str]:
+    """Why the campaign's potential could not learn."""
+    from discover.potentials.learning.campaign import check_trainable
+    from discover.potentials.learning.labels import labelling_engines
+
+    problems = []
+    if not labelling_engines(spec, base):
+        problems.append(
+            f"{source}: learning: no engine of this campaign computes from first principles, so that "
+            "there is nothing to learn from; choose gpaw, espresso or vasp, or remove the section"
+        )
+    if potential is not None:
+        try:
+            check_trainable(potential, spec.potential)
+        except DiscoverError as error:
+            problems.append(f"{source}: learning: {error}")
+    chosen = spec.learning
+    asks = chosen is not None and chosen.max_force_uncertainty_ev_per_angstrom is not None
+    if chosen is not None and asks and chosen.committee < 2:
+        problems.append(
+            f"{source}: learning.committee: an uncertainty needs at least two models; set it to 2 or more"
+        )
     return problems
 
 

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import closing
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,13 @@ from discover import plugins
 from discover.acquisition.adapters import load_acquisition
 from discover.campaign import CampaignSpec
 from discover.dispatch import Dispatcher
-from discover.errors import LeaseHeldError, SurrogateError
+from discover.errors import LeaseHeldError, PotentialError, SurrogateError
 from discover.folder import CampaignFolder
 from discover.jobs import Jobs
+from discover.ladder import LABEL, core_hours, on_ladder, rung_costs, rung_index, unstable
 from discover.lease import SteeringLease
+from discover.potentials.learning.labels import labelling_engines
+from discover.potentials.learning.notes import LEARNED_ON, TO_LABEL
 from discover.processes import Process
 from discover.records import (
     ACTIVE_STATES,
@@ -30,7 +33,19 @@ from discover.records import (
     Pass,
     Prediction,
 )
-from discover.steering import Action, Collect, Pick, Propose, Rules, Situation, Stop, Train, steer
+from discover.steering import (
+    Action,
+    Collect,
+    Label,
+    Learn,
+    Pick,
+    Propose,
+    Rules,
+    Situation,
+    Stop,
+    Train,
+    steer,
+)
 from discover.stopping import StopRequest, clear_request, request_of
 from discover.store.base import Store
 from discover.supply import CandidateSupply
@@ -76,6 +91,7 @@ class CampaignRunner:
             wall_time_minutes=spec.dispatch.wall_time_minutes,
         )
         self.jobs = Jobs(folder, spec, store, dispatcher)
+        self._labelling = labelling_engines(spec, base)
         self._started = self._pass_started = time.time()
         self._hours_before = float(store.value("hours") or 0.0)
         self._pass_notes = _PassNotes()
@@ -105,12 +121,20 @@ class CampaignRunner:
             active=active,
             picked=len(calculations),
             ready=len(self._supply.pool),
+            touched=self._supply.pool.touched,
             exhausted=self._supply.exhausted,
             observed=len(usable_observations(self.store, self.spec)),
             trained_on=self._trained_on,
             has_model=self._trained is not None,
             failures_in_a_row=failures_in_a_row(calculations, since=self._started),
             hours=self._hours(),
+            core_hours=core_hours(calculations),
+            labelled=sum(
+                c.state is CalculationState.DONE and c.engine in self._labelling
+                for c in calculations
+            ),
+            learned_on=int(self.store.value(LEARNED_ON) or 0),
+            to_label=len(self.store.value(TO_LABEL) or ()),
             stop_requested=request is not None,
         )
 
@@ -128,9 +152,15 @@ class CampaignRunner:
                 proposed = self.step("propose", f"propose {n}", lambda: self._propose(n))
                 if proposed:
                     self.step("relax", f"relax {len(proposed)}", lambda: self._relax(proposed))
+            case Learn():
+                self.step("learn", "fine-tune the potential", self._learn)
+            case Label():
+                labelled = self._start_label()
+                if labelled is not None:
+                    self.follow(labelled)
             case Pick(explore):
-                picked = self.step("select", "select", lambda: self._select(explore=explore))
-                calculation = self._submit(*picked)
+                chosen = self.step("select", "select", lambda: self._select(explore=explore))
+                calculation = self._submit(chosen)
                 if calculation is not None:
                     self.follow(calculation)
 
@@ -185,7 +215,7 @@ class CampaignRunner:
 
     def _recover(self) -> None:
         """Bring memory and jobs to where the store says that they are."""
-        unfinished = self._supply.recover(picked={c.candidate for c in self.store.calculations()})
+        unfinished = self._supply.recover()
         if unfinished:
             self._relax(unfinished)
         cards = self.store.model_cards()
@@ -202,10 +232,16 @@ class CampaignRunner:
             candidate = self.store.candidate(calculation.candidate)
             if calculation.state is CalculationState.DONE:
                 self._pass_notes.collected.append(calculation_id)
-                self._told(f"{self._title(candidate)}: {self._values_of(calculation_id)}")
+                self._supply.close_unstable([calculation])
+                self._told(
+                    f"{self._title(candidate)}: {self._values_of(calculation)}"
+                    f"{self._at(calculation)}"
+                )
             elif calculation.state is CalculationState.FAILED:
                 self._pass_notes.collected.append(calculation_id)
-                self._told(f"{self._title(candidate)}: failed: {calculation.reason}")
+                self._told(
+                    f"{self._title(candidate)}: failed{self._at(calculation)}: {calculation.reason}"
+                )
             else:
                 self._told(f"{self._title(candidate)}: started again ({calculation.reason})")
 
@@ -218,7 +254,7 @@ class CampaignRunner:
                 self.store,
                 self._surrogate,
                 observations,
-                unpicked=self._supply.pool.open()[1],
+                unpicked=self._supply.pool.open().features,
             )
         except SurrogateError as error:
             self._trained = None
@@ -245,49 +281,65 @@ class CampaignRunner:
             f"candidates: {ready} ready, {len(screened) - ready} rejected"
         )
 
-    def _select(self, *, explore: bool) -> tuple[str, Prediction | None]:
-        """The next candidate: the model's best, or while exploring the generator's next."""
+    def _select(self, *, explore: bool) -> _Choice:
+        """The model's best candidate and rung, or while exploring the generator's next."""
         if explore or self._trained is None:
-            return self._supply.pool.first(), None
-        from discover.acquisition.selection import select
+            return _Choice(*self._supply.pool.first())
+        from discover.acquisition.ladder import select_rung, with_rung
 
-        ids, features = self._supply.pool.open()
+        spec, trained = self.spec, self._trained
         calculations = self.store.calculations()
-        usable = usable_observations(self.store, self.spec)
-        fitted = set(self._trained.card.observations)
-        unknown_to_model = [
-            *(c.candidate for c in calculations if c.state in ACTIVE_STATES),
-            *(o.candidate for o in usable if o.id not in fitted),
-        ]
-        best = select(
-            self._trained.model,
-            features,
-            ids,
+        rungs, target = rung_index(spec.rungs), len(spec.rungs) - 1
+        active = [c for c in on_ladder(calculations) if c.state in ACTIVE_STATES]
+        pool = self._supply.pool.open(without={c.candidate for c in active})
+        usable = usable_observations(self.store, spec)
+        at_target = [o for o in usable if rungs.get(o.fidelity, target) == target]
+        fitted = set(trained.card.observations)
+        unknown = [*active, *(o for o in usable if o.id not in fitted)]  # to the model
+        best = select_rung(
+            trained.model,
+            pool.features,
+            pool.ids,
+            pool.asked,
+            rung_costs(calculations, spec.rungs),
             self._acquisition,
-            goal=self.spec.objective.goal,
-            observed=[self.spec.target.to_model(o.value) for o in usable],
-            observed_features=self._features_of([o.candidate for o in usable]),
-            pending=self._features_of(unknown_to_model) if unknown_to_model else None,
+            goal=spec.objective.goal,
+            observed=[spec.target.to_model(o.value) for o in at_target],
+            observed_features=self._features_of([o.candidate for o in at_target]),
+            pending=with_rung(
+                self._features_of([one.candidate for one in unknown]),
+                np.array([rungs.get(one.fidelity, target) for one in unknown]),
+                len(rungs),
+            )
+            if unknown
+            else None,
             picks=len(calculations),
-            seed=self.spec.seed,
-        )[0]
-        return ids[best.index], Prediction(
-            mean=best.mean, std=best.std, score=best.score, model=self._trained.card.id
+            seed=spec.seed,
+        )
+        expected = best.candidate
+        return _Choice(
+            pool.ids[expected.index],
+            best.rung,
+            Prediction(
+                mean=expected.mean, std=expected.std, score=expected.score, model=trained.card.id
+            ),
         )
 
     def _features_of(self, candidate_ids: list[str]) -> npt.NDArray[np.float64]:
         return np.array([self.store.candidate(i).features for i in candidate_ids])
 
-    def _submit(self, candidate_id: str, prediction: Prediction | None) -> Calculation | None:
-        candidate = self.store.candidate(candidate_id)
+    def _submit(self, chosen: _Choice) -> Calculation | None:
+        candidate = self.store.candidate(chosen.candidate)
         calculation = self.jobs.pick(
             candidate,
             order=len(self.store.calculations()),
-            picked_by="initial" if prediction is None else self.spec.acquisition.name,
-            prediction=prediction,
+            picked_by="initial" if chosen.prediction is None else self.spec.acquisition.name,
+            prediction=chosen.prediction,
+            rung=chosen.rung,
         )
-        self._supply.pool.remove(candidate_id)
+        self._supply.pool.take(candidate.id, chosen.rung)
         if calculation is None:
+            self._supply.pool.close(candidate.id)
             twin = candidate.model_copy(
                 update={
                     "state": CandidateState.REJECTED,
@@ -297,31 +349,70 @@ class CampaignRunner:
             self.store.update_candidates([twin])
         else:
             self._pass_notes.picked.append(calculation.id)
-            self._told(f"{self._title(candidate)}: started{self._expectation(prediction)}")
+            self._told(
+                f"{self._title(candidate)}: started{self._at(calculation)}"
+                f"{self._expectation(chosen.prediction)}"
+            )
         return calculation
+
+    def _learn(self) -> None:
+        from discover.potentials.learning.campaign import learn, settings_of, summary
+
+        settings = settings_of(self.spec)
+        try:
+            done = learn(self.folder, self.spec, self.store, settings, self._told)
+        except PotentialError as error:
+            self._told(f"the potential stays as it is: {error}")
+            return
+        for line in summary(done.card):
+            self._told(line)
+
+    def _start_label(self) -> Calculation | None:
+        """Label the first of those that wait for it; doing it again after a kill changes nothing."""
+        first, *others = self.store.value(TO_LABEL)
+        candidate = self.store.candidate(first)
+        calculation = self.jobs.label(candidate, order=len(self.store.calculations()))
+        self.store.set_value(TO_LABEL, others or None)
+        if calculation is not None:
+            self._pass_notes.picked.append(calculation.id)
+            self._told(
+                f"{self._title(candidate)}: started at {calculation.fidelity}, for the potential to "
+                "learn from"
+            )
+        return calculation
+
+    def _at(self, calculation: Calculation) -> str:
+        """The rung of a calculation, where there are several."""
+        return f" at {calculation.fidelity}" if self.spec.ladder else ""
 
     def _expectation(self, prediction: Prediction | None) -> str:
         if prediction is None:
             return ", picked without a model"
         target = self.spec.target
         low, middle, high = (target.from_model(y) for y in prediction.interval_90())
-        return f", expecting {middle:.3g} ({low:.2g} to {high:.2g}) {target.unit}"
+        at = f" at {self.spec.calculation.fidelity}" if self.spec.ladder else ""
+        return f", expecting {middle:.3g} ({low:.2g} to {high:.2g}) {target.unit}{at}"
 
     @staticmethod
     def _title(candidate: Candidate) -> str:
         return f"{candidate.formula} ({candidate.prototype})"
 
-    def _values_of(self, calculation_id: str) -> str:
+    def _values_of(self, calculation: Calculation) -> str:
+        if calculation.kind == LABEL:
+            return "labelled"
         values = [
-            o for o in self.store.observations(quarantined=True) if o.calculation == calculation_id
+            o for o in self.store.observations(quarantined=True) if o.calculation == calculation.id
         ]
+        found = unstable([calculation], values, self.spec.objective.property)
+        if found:
+            return f"dynamically unstable ({found[calculation.id]:.3g} THz)"
         shown = [
             f"{o.value:.4g} {o.unit}"
             + (f" (quarantined: {o.quarantined})" if o.quarantined else "")
             for o in values
             if o.property == self.spec.objective.property
         ]
-        return ", ".join(shown) or "done"
+        return ", ".join(shown) or f"done, without a value of the {self.spec.target.label}"
 
     def _scale(self) -> str:
         target = self.spec.target
@@ -351,6 +442,14 @@ def run_campaign(
             stop = runner_class(folder, spec, store, lease, told).run()
         write_report(folder, spec, store)
     return stop
+
+
+class _Choice(NamedTuple):
+    """What is to be computed: a candidate, its place on the ladder, and what the model expects."""
+
+    candidate: str
+    rung: int
+    prediction: Prediction | None = None
 
 
 class _PassNotes:

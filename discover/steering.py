@@ -22,7 +22,8 @@ FAILURE_BUDGET = "failure budget"
 class Rules:
     """What the campaign file says about the loop; the meaning of each is given there.
 
-    `jobs` counts the slots and the picks that may queue for one.
+    `jobs` counts the slots and the picks that may queue for one, `initial` the picks before a model is
+    asked: on a ladder, each of the first candidates is picked once for every rung.
     """
 
     jobs: int
@@ -33,6 +34,8 @@ class Rules:
     pool_batch: int
     initial: int
     retrain_every: int
+    core_hours: float | None = None
+    learn_every: int | None = None
 
     @classmethod
     def of(cls, spec: CampaignSpec) -> Rules:
@@ -44,8 +47,10 @@ class Rules:
             failures_in_a_row=spec.budget.failures_in_a_row,
             pool_size=spec.pool.size,
             pool_batch=spec.pool.batch,
-            initial=spec.initial,
+            initial=spec.initial * len(spec.rungs),
             retrain_every=spec.retrain_every,
+            core_hours=spec.budget.core_hours,
+            learn_every=spec.learning.every if spec.learning else None,
         )
 
 
@@ -55,21 +60,29 @@ class Situation:
 
     `ended` are calculations whose job is over and whose result is not collected yet, by order;
     `active` counts calculations that hold a slot, ended ones excluded; `picked` counts all that were
-    ever picked; `ready` counts candidates that could be picked now; `exhausted` says that the
-    generator has no more; `observed` counts observations to train on, `trained_on` those that the
-    last training saw, and `has_model` whether it gave a model; `hours` were spent steering.
+    ever picked; `ready` counts candidates that could be picked now, `touched` those of them that were
+    picked at a lower rung of the ladder before; `exhausted` says that the generator has no more;
+    `observed` counts observations to train on, `trained_on` those that the last training saw, and
+    `has_model` whether it gave a model; `hours` were spent steering, `core_hours` by the calculations that are over; `labelled` counts first-principles results,
+    `learned_on` those that the last fine-tuning of the potential saw, and `to_label` candidates that
+    it was so uncertain about that they are to have a label of their own.
     """
 
     ended: tuple[str, ...] = ()
     active: int = 0
     picked: int = 0
     ready: int = 0
+    touched: int = 0
     exhausted: bool = False
     observed: int = 0
     trained_on: int = 0
     has_model: bool = False
     failures_in_a_row: int = 0
     hours: float = 0.0
+    core_hours: float = 0.0
+    labelled: int = 0
+    learned_on: int = 0
+    to_label: int = 0
     stop_requested: bool = False
 
 
@@ -103,6 +116,16 @@ class Pick:
 
 
 @dataclass(frozen=True)
+class Learn:
+    """Fine-tune the potential on all first-principles results."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """Start the calculation that labels the candidate about which the potential is least certain."""
+
+
+@dataclass(frozen=True)
 class Wait:
     """Nothing to do until a job ends or somebody asks for a stop."""
 
@@ -114,7 +137,7 @@ class Stop:
     reason: str
 
 
-Action = Collect | Train | Propose | Pick | Wait | Stop
+Action = Collect | Train | Propose | Pick | Learn | Label | Wait | Stop
 
 
 class World(Protocol):
@@ -124,7 +147,7 @@ class World(Protocol):
         """What is known now."""
         ...
 
-    def perform(self, action: Collect | Train | Propose | Pick) -> None:
+    def perform(self, action: Collect | Train | Propose | Pick | Learn | Label) -> None:
         """Carry one action out."""
         ...
 
@@ -155,7 +178,8 @@ def decide(now: Situation, rules: Rules, done: Sequence[Action] = ()) -> Action:
 
     A pass trains at most once, and then serves every slot that was free before it takes in more: results
     that come while a model is fitted open the next pass. Filling the pool up waits for nobody, it is
-    done while jobs run.
+    done while jobs run, and so is what takes longest, the learning of the potential, with every slot
+    busy.
 
     One candidate is picked at a time, and (once a model picks) only from a full pool, so that what a
     pick chooses from depends on the number of picks before it and not on the speed of the machine: a
@@ -174,12 +198,16 @@ def decide(now: Situation, rules: Rules, done: Sequence[Action] = ()) -> Action:
     if now.ended and not slot_free:
         return Wait()
     explore = now.picked < rules.initial or not (now.has_model or train)
-    pool_needed = 1 if slot_free and explore else rules.pool_size
-    if now.ready < pool_needed and not now.exhausted:
+    short = (
+        not now.ready if slot_free and explore else now.ready - now.touched < rules.pool_size
+    )  # what was touched stays, and must not keep new candidates out
+    if short and not now.exhausted:
         return Propose(rules.pool_batch)
+    if slot_free and now.to_label:
+        return Label()
     if slot_free and now.ready:
         return Train() if train else Pick(explore=explore)
-    return Wait()
+    return Learn() if _learning_due(now, rules) else Wait()
 
 
 def stop_reason(now: Situation, rules: Rules) -> str | None:
@@ -192,9 +220,15 @@ def stop_reason(now: Situation, rules: Rules) -> str | None:
         return f"budget: {now.picked} calculations"
     if rules.hours is not None and now.hours >= rules.hours:
         return f"budget: {now.hours:.2f} hours"
+    if rules.core_hours is not None and now.core_hours >= rules.core_hours:
+        return f"budget: {now.core_hours:.2f} core hours"
     if now.exhausted and not now.ready:
         return "the space is exhausted"
     return None
+
+
+def _learning_due(now: Situation, rules: Rules) -> bool:
+    return rules.learn_every is not None and now.labelled - now.learned_on >= rules.learn_every
 
 
 def _training_due(now: Situation, rules: Rules) -> bool:

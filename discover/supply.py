@@ -8,8 +8,9 @@ from discover import plugins
 from discover.campaign import CampaignSpec
 from discover.errors import PluginError, StructureError
 from discover.folder import CampaignFolder
+from discover.ladder import on_ladder, rung_index, unstable
 from discover.pool import KnownCandidates, Pool
-from discover.records import Candidate, CandidateState
+from discover.records import Calculation, Candidate, CandidateState
 from discover.store.base import Store
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ class CandidateSupply:
     """Fills the pool. Each draw is in the store before it takes effect and can be done again."""
 
     def __init__(self, folder: CampaignFolder, spec: CampaignSpec, store: Store) -> None:
-        self.pool = Pool()
+        self.pool = Pool(len(spec.rungs))
         self._folder, self._spec, self._store = folder, spec, store
         self._known = KnownCandidates()
-        self._potential: Potential | None = None
+        self._potential: tuple[str, Potential] | None = None
         self._generator: Generator = plugins.create(
             "generators", spec.generator.name, spec.generator.options, folder.root
         )
@@ -37,8 +38,8 @@ class CandidateSupply:
         """Whether the generator has come to the end of its space."""
         return bool(self._store.value("exhausted"))
 
-    def recover(self, picked: set[str]) -> list[Candidate]:
-        """Take all candidates from the store, in the order of their draws, but for those picked.
+    def recover(self) -> list[Candidate]:
+        """Take all candidates from the store, in the order of their draws, and what was picked of them.
 
         A draw that a kill interrupted is finished first. Returns the candidates that are still to be
         screened.
@@ -47,11 +48,28 @@ class CandidateSupply:
         unfinished = []
         for candidate in self._store.candidates():
             self._known.add([candidate])
-            if candidate.state is CandidateState.READY and candidate.id not in picked:
+            if candidate.state is CandidateState.READY:
                 self.pool.add([candidate])
             elif candidate.state is CandidateState.PROPOSED:
                 unfinished.append(candidate)
+        calculations = self._store.calculations()
+        rungs = rung_index(self._spec.rungs)
+        for calculation in on_ladder(calculations):
+            # one that failed before the calculation was changed counts as one at the target
+            self.pool.take(calculation.candidate, rungs.get(calculation.fidelity, len(rungs) - 1))
+        self.close_unstable(calculations)
         return unfinished
+
+    def close_unstable(self, calculations: list[Calculation]) -> None:
+        """Take out what any of these calculations found to be dynamically unstable, at any rung.
+
+        Such a crystal has no value to be found at a dearer one either.
+        """
+        observed = self._store.observations(quarantined=True)
+        found = unstable(calculations, observed, self._spec.objective.property)
+        for calculation in calculations:
+            if calculation.id in found:
+                self.pool.close(calculation.candidate)
 
     def propose(self, n: int) -> list[Candidate]:
         """Up to `n` new candidates, where the generator has them."""
@@ -71,17 +89,14 @@ class CandidateSupply:
 
     def screen(self, proposed: list[Candidate]) -> list[Candidate]:
         """Relax, filter and featurize; the answers are stored in one go, the ready ones pooled."""
-        from discover.potentials import load_potential
         from discover.potentials.screening import screen
 
-        if self._potential is None:
-            self._potential = load_potential(self._spec.potential, self._folder.root)
         namesakes = (
             self._store.candidate(i) for i in self._known.of_formulas(c.formula for c in proposed)
         )
         screened = screen(
             proposed,
-            self._potential,
+            self._potential_in_use(),
             self._spec.relaxation,
             self._spec.filters,
             references=self._folder.models,
@@ -91,6 +106,16 @@ class CandidateSupply:
         self._store.update_candidates(answered)
         self.pool.add(c for c in answered if c.state is CandidateState.READY)
         return answered
+
+    def _potential_in_use(self) -> Potential:
+        """The one that was adopted last, which is loaded once."""
+        from discover.potentials import load_potential
+        from discover.potentials.learning.notes import potential_in_use
+
+        name = potential_in_use(self._store, self._spec)
+        if self._potential is None or self._potential[0] != name:
+            self._potential = name, load_potential(name, self._folder.root)
+        return self._potential[1]
 
     def _featurized(self, candidate: Candidate) -> Candidate:
         """A candidate with its descriptors, or rejected where it cannot be described."""

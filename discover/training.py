@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import JsonValue
 
+from discover.acquisition.ladder import with_rung
 from discover.campaign import CampaignSpec
 from discover.errors import SurrogateError
 from discover.files import write_atomically
 from discover.folder import CampaignFolder
+from discover.ladder import rung_index
 from discover.records import ModelCard, Observation, content_hash
 from discover.store.base import Store
 
@@ -36,14 +38,20 @@ class TrainedModel:
 
 
 def usable_observations(store: Store, spec: CampaignSpec) -> list[Observation]:
-    """Observations of the campaign's property outside quarantine, in the order they were picked.
+    """Observations of the campaign's property outside quarantine, at any rung, as they were picked.
 
     The order of picks does not depend on which job ended first, so a resumed campaign fits the very
     same model.
     """
     order = {calculation.id: calculation.order for calculation in store.calculations()}
+    rungs = rung_index(spec.rungs)
     return sorted(
-        store.observations(spec.objective.property),
+        # with one fidelity, whatever was observed is of it
+        (
+            o
+            for o in store.observations(spec.objective.property)
+            if o.fidelity in rungs or not spec.ladder
+        ),
         key=lambda o: (order.get(o.calculation or "", -1), o.id),
     )
 
@@ -51,7 +59,7 @@ def usable_observations(store: Store, spec: CampaignSpec) -> list[Observation]:
 def training_data(
     store: Store, spec: CampaignSpec, observations: list[Observation]
 ) -> TrainingData:
-    """Descriptors and targets (model scale) of these observations, grouped by formula."""
+    """Descriptors, rungs and targets (model scale) of these observations, grouped by formula."""
     import torch
 
     from surrogates import TrainingData
@@ -60,12 +68,16 @@ def training_data(
     formulas = {c.formula: i for i, c in enumerate(candidates)}
     if not observations:
         raise SurrogateError("there is no observation to learn from yet")
+    index = rung_index(spec.rungs)
+    rungs = np.array([index.get(o.fidelity, len(index) - 1) for o in observations])
+    features = np.array([c.features for c in candidates], dtype=np.float64)
     return TrainingData(
-        x=torch.tensor([c.features for c in candidates], dtype=torch.float64),
+        x=torch.from_numpy(with_rung(features, rungs, len(index))),
         y=torch.tensor(
             [[spec.target.to_model(o.value)] for o in observations], dtype=torch.float64
         ),
         groups=torch.tensor([formulas[c.formula] for c in candidates]),
+        fidelities=len(index),
     )
 
 
@@ -79,8 +91,8 @@ def train(
 ) -> TrainedModel:
     """Fit the surrogate on observations, judge it on held-out ones, and keep model and card.
 
-    `unpicked` holds the descriptors (n x d) of the candidates that were never picked: the card keeps
-    what the model believes of them, for reports.
+    `unpicked` holds the descriptors (n x d) of the candidates that were never picked at the target: the
+    card keeps what the model believes of them, for reports.
 
     The same data give the same model: one that was saved before is loaded. Where it cannot be (a
     damaged file, a class that is gone), it is fitted anew, and the card's `details` say why in
@@ -108,6 +120,7 @@ def train(
     fit_seconds = time.perf_counter() - started
     report = validate(surrogate, data, spec.seed)
     saved = isinstance(model, persistence.Persistent)
+    at_target = with_rung(unpicked, len(spec.rungs) - 1, len(spec.rungs))
     card = ModelCard(
         id=card_id,
         surrogate=spec.surrogate.name,
@@ -121,7 +134,7 @@ def train(
             **report.details,
             **getattr(model, "details", {}),
             "saved": saved,
-            "unpicked": believed_values(model, unpicked, spec.seed),
+            "unpicked": believed_values(model, at_target, spec.seed),
             **refitted,
         },
     )

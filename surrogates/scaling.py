@@ -15,7 +15,10 @@ MIN_ROWS = 3
 
 
 def require_fittable(data: TrainingData) -> None:
-    """SurrogateError unless there are three rows, one target that varies, and a varying descriptor."""
+    """SurrogateError unless there are three rows, one target that varies, and a varying descriptor.
+
+    Of several fidelities, the one to be predicted must be among the rows.
+    """
     rows, targets = data.y.shape
     if targets != 1:
         raise SurrogateError(f"one target is supported, got {targets}")
@@ -23,7 +26,9 @@ def require_fittable(data: TrainingData) -> None:
         raise SurrogateError(f"{rows} rows are too few to fit on; at least {MIN_ROWS} are needed")
     if not bool((data.y != data.y[0]).any()):
         raise SurrogateError(f"the target is constant ({float(data.y[0]):g}) in all {rows} rows")
-    if not bool(varies(data.x).any()):
+    if not bool(data.at_target.any()):
+        raise SurrogateError("no row was measured at the fidelity that is to be predicted")
+    if not bool(varies(data.descriptors).any()):
         raise SurrogateError(f"every descriptor is constant in all {rows} rows")
 
 

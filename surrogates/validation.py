@@ -23,7 +23,8 @@ Array = npt.NDArray[np.float64]
 class HeldOut:
     """Predictions for n rows, each by a model that did not see the row's fold.
 
-    `mean` and `std` (noise included) are not a number in folds whose complement could not be fitted.
+    `mean` and `std` (noise included) are not a number in folds whose complement could not be fitted, nor
+    in rows of a lower fidelity, which are never held out.
     """
 
     mean: Array
@@ -68,7 +69,11 @@ def validate(surrogate: Surrogate, data: TrainingData, seed: int, folds: int = 5
 
 
 def held_out(surrogate: Surrogate, data: TrainingData, seed: int, folds: int) -> HeldOut:
-    """Held-out predictions for every row; a surrogate with a `held_out` of its own makes them itself."""
+    """Held-out predictions for every row; a surrogate with a `held_out` of its own makes them itself.
+
+    Of several fidelities only the target's rows are held out: what a candidate gave at the lower ones
+    stays known, as it is when the loop predicts.
+    """
     own = getattr(surrogate, "held_out", None)
     if own is not None:
         result: HeldOut = own(data, seed, folds)
@@ -76,7 +81,9 @@ def held_out(surrogate: Surrogate, data: TrainingData, seed: int, folds: int) ->
     fold = folds_of(data, seed, folds)
     mean, std = np.full((2, len(fold)), np.nan)
     for k in range(int(fold.max()) + 1):
-        inside = fold == k
+        inside = (fold == k) & data.at_target.numpy()
+        if not inside.any():
+            continue
         try:
             model = surrogate.fit(subset(data, ~inside), seed)
         except SurrogateError:
@@ -108,7 +115,7 @@ def folds_of(data: TrainingData, seed: int, folds: int) -> npt.NDArray[np.int64]
 def subset(data: TrainingData, rows: npt.NDArray[np.bool_]) -> TrainingData:
     """These rows of the data, groups included."""
     groups = None if data.groups is None else data.groups[rows]
-    return TrainingData(data.x[rows], data.y[rows], groups)
+    return TrainingData(data.x[rows], data.y[rows], groups, data.fidelities)
 
 
 def data_hash(data: TrainingData) -> str:

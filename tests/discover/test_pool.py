@@ -37,20 +37,20 @@ def test_behaves_like_an_ordered_set(steps: list[tuple[bool, int]]) -> None:
                 model[name] = number
             seen.add(name)
         else:
-            pool.remove(name)
+            pool.close(name)
             model.pop(name, None)
-    ids, features = pool.open()
+    ids, features, _ = pool.open()
     assert ids == list(model)
     assert len(pool) == len(model)
     if model:
-        assert pool.first() == next(iter(model))
+        assert pool.first() == (next(iter(model)), 0)
         np.testing.assert_array_equal(features, [[n, 1.0] for n in model.values()])
 
 
 def test_an_empty_pool_has_no_first() -> None:
     pool = Pool()
     pool.add([candidate(1)])
-    pool.remove("c1")
+    pool.close("c1")
     with pytest.raises(LookupError):
         pool.first()
 

@@ -10,7 +10,7 @@ import yaml
 
 from discover.errors import PluginError
 from discover.folder import CampaignFolder
-from discover.records import Candidate, CandidateState
+from discover.records import Calculation, Candidate, CandidateState
 from discover.store import Store, open_store
 from discover.supply import CandidateSupply
 
@@ -49,8 +49,20 @@ def supply(folder: Path, store: Store, **sections: object) -> CandidateSupply:
     file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | sections))
     campaign = CampaignFolder.at(folder)
     made = CandidateSupply(campaign, campaign.load(), store)
-    made.recover(picked=set())
+    made.recover()
     return made
+
+
+def calculation(candidate: Candidate, fidelity: str, order: int = 0) -> Calculation:
+    return Calculation(
+        id=f"{candidate.id} at {fidelity}",
+        candidate=candidate.id,
+        order=order,
+        kind="agl",
+        engine="potential",
+        fidelity=fidelity,
+        picked_by="initial",
+    )
 
 
 def ids(candidates: list[Candidate]) -> list[str]:
@@ -75,7 +87,7 @@ def test_a_draw_is_not_drawn_again_and_not_lost(quick_campaign: Path, store: Sto
     first = supply(quick_campaign, store)
     drawn = first.propose(4)
     again = CandidateSupply(CampaignFolder.at(quick_campaign), _spec(quick_campaign), store)
-    unfinished = again.recover(picked=set())
+    unfinished = again.recover()
     assert ids(unfinished) == ids(drawn)
     again.screen(unfinished)
     following = again.propose(4)
@@ -92,7 +104,7 @@ def test_twins_of_earlier_runs_are_found_while_a_draw_is_finished(
     )
     store.add_candidates([twin])
     resumed = CandidateSupply(CampaignFolder.at(quick_campaign), _spec(quick_campaign), store)
-    screened = resumed.screen(resumed.recover(picked=set()))
+    screened = resumed.screen(resumed.recover())
     assert [c.reason for c in screened] == [f"duplicate of {original.id}"]
 
 
@@ -100,7 +112,8 @@ def test_a_picked_candidate_is_not_pooled_again(quick_campaign: Path, store: Sto
     made = supply(quick_campaign, store)
     first, *others = [c for c in made.screen(made.propose(6)) if c.state is CandidateState.READY]
     resumed = CandidateSupply(CampaignFolder.at(quick_campaign), _spec(quick_campaign), store)
-    resumed.recover(picked={first.id})
+    store.add_calculation(calculation(first, "agl/potential"))
+    resumed.recover()
     assert resumed.pool.open()[0] == ids(others)
 
 
