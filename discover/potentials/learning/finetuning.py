@@ -42,9 +42,9 @@ from discover.records import Candidate, Record, content_hash
 
 CARD = "card.json"
 BATCH_SIZE = 8
-LEARNING_RATE = 2e-3
-FINAL_LEARNING_RATE = 1e-4
-AVERAGE_DECAY = 0.99
+LEARNING_RATE = 5e-3
+FINAL_LEARNING_RATE = 2e-4
+AVERAGE_DECAY = 0.95
 
 _START = "start.safetensors"
 _TRAINING = "training"
@@ -161,7 +161,7 @@ def finetune(
     replay = _replay(plain, labels.labels, candidates, folder, settings, told)
     answers = evaluated(plain, [label.atoms for label in chosen.train])
     offsets = fit_offsets(chosen.train, [answer.energy_ev for answer in answers])
-    weights = forces_weights([*chosen.train, *replay.train])
+    weights = forces_weights([*chosen.train, *chosen.valid, *replay.train, *replay.valid])
     _train_members(plain, chosen, replay, offsets, weights, folder, settings, told)
     told("comparing with what was held out")
     tuned = MACEPotential(str(folder / _member_file(0)))
@@ -273,10 +273,7 @@ def _train_members(
 ) -> None:
     """Write the weights of every member that has none yet."""
     train = examples([*(shifted(label, offsets) for label in chosen.train), *replay.train], weights)
-    valid = examples(
-        [*(shifted(label, offsets) for label in chosen.valid), *replay.valid],
-        {label.kind: 1.0 for label in (*chosen.valid, *replay.valid)} | weights,
-    )
+    valid = examples([*(shifted(label, offsets) for label in chosen.valid), *replay.valid], weights)
     for member in range(settings.committee):
         file = folder / _member_file(member)
         if file.exists() and file.with_suffix(".json").exists():

@@ -75,7 +75,7 @@ def replay_labels(
     """Up to `number` configurations of the crystals that `choose` gives, with the potential's labels.
 
     The directory keeps crystals and labels, so that a labelling that was killed goes on with the
-    same. Their kind is `replay`. PotentialError where there is no crystal, or no finite answer.
+    same. Their kinds begin with `replay`. PotentialError where there is no crystal, or no finite answer.
     """
     crystals = _chosen_once(directory / CRYSTALS, choose)
     file = directory / FRAMES
@@ -84,7 +84,7 @@ def replay_labels(
     frames = [
         Label(
             atoms=frame,
-            kind=REPLAY,
+            kind=f"{REPLAY} {frame.info['kind']}",
             formula=formulas[str(frame.info["family"])],
             level=potential.name,
             calculation="",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
+
+import numpy as np
 
 from discover import plugins
 from discover.calculations.base import is_first_principles
@@ -16,7 +19,8 @@ from discover.records import Candidate
 ASKED = 512
 """Candidates about which a committee is asked at most: a sample by hash of more."""
 
-_STRUCTURE = {"rattle_angstrom": 0.05, "min_atoms": 8}
+RATTLE_ANGSTROM, MIN_ATOMS, FRAMES = 0.05, 8, 2
+"""Of what a committee is asked about and, where it disagrees, is labelled (see `Static`)."""
 
 
 def label_settings(spec: CampaignSpec, base: Path) -> CalculationSettings | None:
@@ -25,7 +29,12 @@ def label_settings(spec: CampaignSpec, base: Path) -> CalculationSettings | None
         if is_first_principles(plugins.load("engines", rung.engine, base)):
             return CalculationSettings(
                 kind=LABEL,
-                settings={**_STRUCTURE, "seed": spec.seed},
+                settings={
+                    "rattle_angstrom": RATTLE_ANGSTROM,
+                    "min_atoms": MIN_ATOMS,
+                    "frames": FRAMES,
+                    "seed": spec.seed,
+                },
                 engine=rung.engine,
                 engine_settings=rung.engine_settings,
             )
@@ -46,9 +55,13 @@ def most_uncertain(
     """
     from discover.calculations.static import Static
 
-    structure = Static(**_STRUCTURE, seed=seed).structure  # type: ignore[arg-type]
+    kind = Static(rattle_angstrom=RATTLE_ANGSTROM, min_atoms=MIN_ATOMS, frames=FRAMES, seed=seed)
     asked = sorted(candidates, key=lambda candidate: share(seed, candidate.id))[:ASKED]
-    uncertainties = committee.force_uncertainty([structure(one.crystal) for one in asked])
+    if not asked:
+        return []
+    structures = [kind.structures(candidate.crystal) for candidate in asked]
+    of_all = committee.force_uncertainty(list(itertools.chain(*structures)))
+    uncertainties = np.reshape(of_all, (len(asked), FRAMES)).max(axis=1).tolist()
     found = [
         pair
         for pair in zip(asked, uncertainties, strict=True)

@@ -25,7 +25,7 @@ def crystal() -> Crystal:
 class TestStatic(CalculationKindConformance):
     @pytest.fixture
     def kind(self) -> Static:
-        return Static(rattle_angstrom=0.05, min_atoms=2)
+        return Static(rattle_angstrom=0.05, min_atoms=2, frames=2)
 
     @pytest.fixture
     def engine(self) -> EMTEngine:
@@ -33,10 +33,10 @@ class TestStatic(CalculationKindConformance):
 
 
 def test_a_rattled_structure_is_the_same_for_the_same_seed(crystal: Crystal) -> None:
-    atoms = Static(rattle_angstrom=0.05, min_atoms=8, seed=3).structure(crystal)
-    again = Static(rattle_angstrom=0.05, min_atoms=8, seed=3).structure(crystal)
-    other = Static(rattle_angstrom=0.05, min_atoms=8, seed=4).structure(crystal)
-    moved = atoms.positions - Static(min_atoms=8).structure(crystal).positions
+    atoms = Static(rattle_angstrom=0.05, min_atoms=8, seed=3).structures(crystal)[0]
+    again = Static(rattle_angstrom=0.05, min_atoms=8, seed=3).structures(crystal)[0]
+    other = Static(rattle_angstrom=0.05, min_atoms=8, seed=4).structures(crystal)[0]
+    moved = atoms.positions - Static(min_atoms=8).structures(crystal)[0].positions
     assert len(atoms) == 8
     assert np.array_equal(atoms.positions, again.positions)
     assert not np.allclose(atoms.positions, other.positions)
@@ -46,26 +46,26 @@ def test_a_rattled_structure_is_the_same_for_the_same_seed(crystal: Crystal) -> 
 
 def test_a_cell_is_repeated_along_its_shortest_vector() -> None:
     flat = Crystal.from_atoms(bulk("Zn", "hcp", a=2.66, c=4.95))
-    lengths = Static(min_atoms=8).structure(flat).cell.lengths()
+    lengths = Static(min_atoms=8).structures(flat)[0].cell.lengths()
     assert lengths == pytest.approx([5.32, 5.32, 4.95])
 
 
-def test_a_job_leaves_one_labelled_frame(crystal: Crystal, tmp_path: Path) -> None:
-    settings = {"rattle_angstrom": 0.1, "min_atoms": 4, "seed": 1}
+def test_a_job_leaves_labelled_frames(crystal: Crystal, tmp_path: Path) -> None:
+    settings = {"rattle_angstrom": 0.1, "min_atoms": 4, "frames": 2, "seed": 1}
     job = JobInput(
         id="a", kind="static", engine="emt", settings=settings, engine_settings={}, crystal=crystal
     )
     write_input(tmp_path, job)
     result = run_job(tmp_path)
     frame = read(tmp_path / FRAMES, index=":")
-    assert (result.status, result.values, len(frame)) == ("done", (), 1)
+    assert (result.status, result.values, len(frame)) == ("done", (), 2)
     assert frame[0].info["config_type"] == "rattled"
-    atoms = Static(**settings).structure(crystal)
+    atoms = Static(**settings).structures(crystal)[0]
     atoms.calc = EMTEngine().calculator(atoms, tmp_path)
     assert np.allclose(frame[0].get_forces(), atoms.get_forces(), atol=1e-6)
-    assert result.details["max_force_ev_per_angstrom"] == pytest.approx(
-        np.linalg.norm(atoms.get_forces(), axis=1).max(), rel=1e-5
-    )
+    largest = max(np.linalg.norm(one.get_forces(), axis=1).max() for one in frame)
+    assert result.details["max_force_ev_per_angstrom"] == pytest.approx(largest, rel=1e-5)
+    assert not np.allclose(frame[0].positions, frame[1].positions)
 
 
 def test_settings_are_checked() -> None:

@@ -1,6 +1,9 @@
 """Labels by the embedded-atom potential, which stands in for DFT with a zero of energy of its own."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,8 +11,14 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
 
+from discover.calculations.base import JobResult
+from discover.calculations.job import FRAMES, RESULT
+from discover.folder import CampaignFolder
 from discover.potentials.learning.labels import Label
+from discover.records import Calculation
+from discover.store import Store
 from discover.structures.crystal import Crystal
 from discover.structures.fingerprint import reduced_formula
 
@@ -55,3 +64,66 @@ def labelled() -> Callable[..., Label]:
         return Label(atoms, kind, formula, level, "job", f"{one}{other}{seed}{level}")
 
     return make
+
+
+@pytest.fixture
+def campaign(
+    tmp_path: Path, store: Store, computed: Callable[..., Calculation]
+) -> tuple[CampaignFolder, Store, Callable[..., Calculation]]:
+    """A folder, its store, and `add(engine, frames, ...)`: a finished calculation and its frames."""
+    folder = CampaignFolder(tmp_path)
+    orders = itertools.count()
+
+    def add(
+        engine: str,
+        frames: Sequence[Atoms],
+        *,
+        engine_settings: dict[str, Any] | None = None,
+        quarantined: str | None = None,
+    ) -> Calculation:
+        calculation = computed(store, next(orders), 1.0, quarantined=quarantined, engine=engine)
+        directory = folder.job(calculation.id)
+        directory.mkdir(parents=True)
+        result = JobResult(
+            id=calculation.id,
+            status="done",
+            fidelity=calculation.fidelity,
+            kind="agl",
+            engine=engine,
+            settings={},
+            engine_settings=engine_settings or {},
+            versions={},
+            started_at=0.0,
+            finished_at=1.0,
+            seconds=1.0,
+            cores=1,
+        )
+        (directory / RESULT).write_text(result.model_dump_json())
+        if frames:
+            write(directory / FRAMES, list(frames), format="extxyz")
+        return calculation
+
+    return folder, store, add
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a small MACE that knows Al, Ni, Cu and Ag a little."""
+    from discover.potentials.mace_training import (
+        Architecture,
+        Example,
+        NewModel,
+        TrainingSettings,
+        train_mace,
+    )
+    from discover.potentials.mace_weights import save_weights
+
+    folder = tmp_path_factory.mktemp("tiny")
+    pairs = list(itertools.combinations_with_replacement(LATTICE, 2))
+    frames = [Example(alloy(a, b, seed)) for seed in range(4) for a, b in pairs]
+    architecture = Architecture(channels=8, max_ell=2, correlation=2, r_max_angstrom=4.5)
+    settings = TrainingSettings(epochs=12, batch_size=4)
+    trained = train_mace(frames[4:], frames[:4], folder / "t", settings, NewModel(architecture))
+    file = folder / "tiny.safetensors"
+    save_weights(trained.load(), file)
+    return file
