@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ _SETTINGS = RelaxationSettings(fmax_ev_per_angstrom=0.01, max_steps=200, max_vol
 _TIMED_ATOMS = 54
 """Cells are repeated to about as many atoms: what forces of a displaced supercell take."""
 _TIMED_CALLS = 3
+_DISPLACED_ATOMS = 16
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Comparison:
     Errors of relaxed cells against the given ones, in %, over `crystals` less `failures`: lattice
     constants are the lengths of the cell vectors; `bias` keeps the sign. `energy_mae_ev_per_atom` is
     that of the given, unrelaxed crystals against the teacher, each set of energies less its own best
-    fit of one energy an element; `forces_mae_ev_per_angstrom` the same with all atoms displaced by
-    0.03 Å. Both are None without a teacher.
+    fit of one energy an element; `forces_mae_ev_per_angstrom` is that in supercells of at least 16 atoms
+    that are all displaced by 0.03 Å. Both are None without a teacher.
     """
 
     potential: str
@@ -59,25 +61,27 @@ def compare(
 ) -> list[Comparison]:
     """Each potential on the crystals with a formula in `held_out`, and on the others.
 
-    The cells of `structures` are the truth that lattice constants are compared with. Timed is a call of
-    the calculator on a supercell of about 54 atoms. PotentialError where a potential or the teacher
-    lacks an element of `structures`, StructureError where there is none.
+    The cells of `structures` (reduced to primitive ones) are the truth that lattice constants are
+    compared with. Timed is a call of the calculator on a supercell of about 54 atoms. PotentialError
+    where a potential or the teacher lacks an element of `structures`, StructureError where there is
+    none.
     """
     if not structures:
         raise StructureError("no structure to compare on")
-    crystals = [Crystal.from_atoms(atoms) for atoms in structures]
-    symbols = {symbol for atoms in structures for symbol in atoms.get_chemical_symbols()}
+    given = [_primitive(atoms) for atoms in structures]
+    crystals = [Crystal.from_atoms(atoms) for atoms in given]
+    symbols = {symbol for atoms in given for symbol in atoms.get_chemical_symbols()}
     for potential in (*potentials, *([teacher] if teacher else [])):
         if missing := sorted(symbols - potential.elements()):
             raise PotentialError(f"{potential.name} does not know {', '.join(missing)}")
     groups = _groups([reduced_formula(crystal) for crystal in crystals], held_out)
-    displaced = [_displaced(atoms, seed) for seed, atoms in enumerate(structures)]
-    taught = _answers(teacher, structures, displaced) if teacher else None
+    displaced = [_displaced(atoms, seed) for seed, atoms in enumerate(given)]
+    taught = _answers(teacher, given, displaced) if teacher else None
     rows = []
     for potential in potentials:
         lengths, failures = _relaxed_lengths(potential, crystals)
-        own = _answers(potential, structures, displaced) if taught else None
-        milliseconds = _milliseconds(potential, structures[0])
+        own = _answers(potential, given, displaced) if taught else None
+        milliseconds = _milliseconds(potential, given[0])
         for name, members in groups.items():
             changes = [lengths[i] for i in members if i in lengths]
             rows.append(
@@ -87,7 +91,7 @@ def compare(
                     crystals=len(members),
                     failures=tuple(failures[i] for i in members if i in failures),
                     **_cell_errors(changes),
-                    energy_mae_ev_per_atom=_energy_mae(own, taught, structures, members),
+                    energy_mae_ev_per_atom=_energy_mae(own, taught, given, members),
                     forces_mae_ev_per_angstrom=_forces_mae(own, taught, members),
                     milliseconds_per_call=milliseconds,
                 )
@@ -116,9 +120,21 @@ def _groups(formulas: Sequence[str], held_out: frozenset[str]) -> dict[str, list
     return {name: members for name, members in groups.items() if members}
 
 
+def _primitive(atoms: Atoms) -> Atoms:
+    import spglib
+    from ase import Atoms
+
+    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+    found = spglib.standardize_cell(cell, to_primitive=True, no_idealize=True)
+    if found is None:
+        raise StructureError(f"spglib finds no primitive cell of {atoms.symbols}")
+    lattice, positions, numbers = found
+    return Atoms(cell=lattice, scaled_positions=positions, numbers=numbers, pbc=True)
+
+
 def _displaced(atoms: Atoms, seed: int) -> Atoms:
     random = np.random.default_rng(seed)
-    moved = atoms.copy()
+    moved = atoms.repeat(math.ceil((_DISPLACED_ATOMS / len(atoms)) ** (1 / 3)))
     directions = random.normal(size=moved.positions.shape)
     moved.positions += 0.03 * directions / np.linalg.norm(directions, axis=1, keepdims=True)
     return moved

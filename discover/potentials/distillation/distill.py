@@ -10,6 +10,7 @@ from typing import Any
 from discover.errors import PotentialError
 from discover.potentials import unknown_elements
 from discover.potentials.base import Potential
+from discover.potentials.catalogue import catalogue
 from discover.potentials.distillation.card import card
 from discover.potentials.distillation.dataset import elemental_energies, split
 from discover.potentials.distillation.families import Family, families
@@ -90,6 +91,7 @@ def distill(
         MACEPotential(str(weights)),
         dataset,
         teacher=teacher.name,
+        teacher_licence={entry.name: entry.licence for entry in catalogue()}.get(teacher.name),
         seed=SEED,
         architecture=architecture,
         training=training,
