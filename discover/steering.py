@@ -58,14 +58,14 @@ class Rules:
 class Situation:
     """What is known at one instant.
 
-    `ended` are calculations whose job is over and whose result is not collected yet, by order;
-    `active` counts calculations that hold a slot, ended ones excluded; `picked` counts all that were
-    ever picked; `ready` counts candidates that could be picked now, `touched` those of them that were
-    picked at a lower rung of the ladder before; `exhausted` says that the generator has no more;
-    `observed` counts observations to train on, `trained_on` those that the last training saw, and
-    `has_model` whether it gave a model; `hours` were spent steering, `core_hours` by the calculations that are over; `labelled` counts first-principles results,
-    `learned_on` those that the last fine-tuning of the potential saw, and `to_label` candidates that
-    it was so uncertain about that they are to have a label of their own.
+    `ended` are calculations whose job is over and whose result is not collected yet, by order; `active`
+    counts calculations that hold a slot, ended ones excluded; `picked` counts all that were ever picked;
+    `ready` counts candidates that could be picked now, `touched` those of them that were picked at a
+    lower rung of the ladder before; `exhausted` says that the generator has no more; `observed` counts
+    observations to train on, `trained_on` those that the last training saw, and `has_model` whether it
+    gave a model; `hours` were spent steering, `core_hours` by the calculations that are over; `labelled`
+    counts first-principles results, `learned_on` those that the last fine-tuning of the potential saw,
+    and `to_label` candidates that it was so uncertain about that they are to have a label of their own.
     """
 
     ended: tuple[str, ...] = ()
