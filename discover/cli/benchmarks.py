@@ -137,3 +137,49 @@ def kappa(
         told=lambda line: typer.echo(line, err=True),
     )
     print_json(result) if as_json else show(result)
+
+
+@app.command()
+def replay(
+    data: Annotated[
+        list[Path], typer.Option(help="Tables (CSV) and structures (extxyz), or folders of them.")
+    ],
+    low: Annotated[
+        list[str] | None, typer.Option(help="Column of a lower rung, cheap to dear (repeat it).")
+    ] = None,
+    cost: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=0.0, help="Cost of each lower rung beside one at the target; 1/60 if left out."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for results.json and figure.png.")
+    ] = None,
+    *,
+    top: Annotated[int, typer.Option(min=1, help="Best materials to find.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Campaigns of each kind.")] = 20,
+    initial: Annotated[int, typer.Option(min=1, help="First candidates, at every rung.")] = 3,
+    surrogate: Annotated[str, typer.Option(help="Surrogate of all.")] = "multi-fidelity",
+    acquisition: Annotated[str, typer.Option(help="Acquisition of all.")] = "logei",
+    slots: Annotated[int, typer.Option(min=1, help="Calculations at once.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """What a ladder saves on known materials, against the dearest fidelity only and random order."""
+    from discover.benchmark import replay as benchmark
+
+    rungs = low or ["sevennet-l3i5"]
+    result = benchmark.run(
+        data,
+        rungs,
+        costs=cost or [1 / 60] * len(rungs),
+        out=out,
+        top=top,
+        seeds=seeds,
+        initial=initial,
+        surrogate=surrogate,
+        acquisition=acquisition,
+        slots=slots,
+        told=lambda line: typer.echo(line, err=True),
+    )
+    print_json(result) if as_json else benchmark.show(result)
