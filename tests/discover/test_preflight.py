@@ -355,3 +355,16 @@ def test_what_has_an_error_does_not_cause_others(quick_campaign: Path) -> None:
     assert len(problems) == 2
     assert "objective.goal" in problems[0]
     assert "generator.options.elements" in problems[1]
+
+
+def test_a_potential_that_cannot_learn(quick_campaign: Path) -> None:
+    edit(quick_campaign, learning={"max_force_uncertainty_ev_per_angstrom": 0.1})
+    _, problems = check_file(quick_campaign / "campaign.yaml")
+    said = "\n".join(problems)
+    assert len(problems) == 3
+    assert "learning: no engine of this campaign computes from first principles" in said
+    assert "learning: 'emt' cannot be fine-tuned: only MACE potentials can" in said
+    assert "learning.committee: an uncertainty needs at least two models" in said
+    edit(quick_campaign, learning={"every": 0})
+    _, (problem,) = check_file(quick_campaign / "campaign.yaml")
+    assert "learning.every" in problem

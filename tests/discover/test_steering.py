@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from discover.steering import (
     Action,
     Collect,
+    Label,
+    Learn,
     Pick,
     Propose,
     Rules,
@@ -253,3 +255,33 @@ def test_always_ends_within_its_rules(
     assert not world.ended
     if not stop.reason.startswith("failure"):
         assert world.picked == min(space, rules.calculations)
+
+
+LEARNING = replace(RULES, learn_every=3)
+
+
+def test_the_potential_learns_while_every_slot_is_busy():
+    now = Situation(
+        active=2, picked=6, ready=6, observed=4, trained_on=4, has_model=True, labelled=4
+    )
+    assert decide(now, LEARNING) == Learn()
+    assert decide(now, RULES) == Wait()
+    assert decide(replace(now, learned_on=2), LEARNING) == Wait()
+    assert decide(replace(now, active=1), LEARNING) == Pick(explore=False)
+    assert decide(replace(now, ready=5), LEARNING) == Propose(3)
+    assert decide(replace(now, active=1, ended=("a",)), LEARNING) == Collect(("a",))
+
+
+def test_a_campaign_that_ends_does_not_learn_first():
+    now = Situation(active=1, picked=12, ready=6, has_model=True, labelled=9)
+    assert decide(now, LEARNING) == Wait()
+    assert isinstance(decide(replace(now, active=0), LEARNING), Stop)
+
+
+def test_what_the_potential_is_uncertain_of_is_labelled_before_the_next_pick():
+    now = Situation(
+        active=1, picked=6, ready=6, has_model=True, labelled=4, learned_on=4, to_label=2
+    )
+    assert decide(now, LEARNING) == Label()
+    assert decide(replace(now, active=2), LEARNING) == Wait()
+    assert isinstance(decide(replace(now, active=0, picked=12), LEARNING), Stop)
