@@ -40,6 +40,10 @@ _SAME_CELL = 0.01
 """Cells whose lengths and angles differ by less than this share are the same."""
 
 
+_CENTRINGS = 6
+"""Primitive vectors are so many parts of conventional ones: halves (I, F, C) and thirds (R)."""
+
+
 class Settings(Record):
     """What is the same for all compounds; supercells and meshes are those of `Conditions` if given."""
 
@@ -234,11 +238,13 @@ def _phonons(compound: Compound, cell: Atoms, settings: Settings) -> Phono3py:
             max_atoms=settings.max_atoms,
         )
         return phonon_calculation(cell, third)
+    unit_cell = _as_in_file(compound, cell)
+    columns = (cell.cell.array @ np.linalg.inv(unit_cell.cell.array)).T
     return phonon_calculation(
-        _as_in_file(compound, cell),
+        unit_cell,
         third,
         compound.conditions.second_order_supercell,
-        primitive_matrix="auto",
+        primitive_matrix=np.rint(_CENTRINGS * columns) / _CENTRINGS,
     )
 
 
