@@ -126,12 +126,12 @@ class Phonons:
         distance_angstrom: Annotated[float, Field(gt=0, le=0.3)] = 0.03,
         snapshots: Annotated[int, Field(ge=2)] | None = None,
         seed: Annotated[int, Field(ge=0)] = 0,
-        mesh_length_angstrom: Positive = 40.0,
+        mesh_length_angstrom: Positive = 35.0,
         method: Solution = "rta",
         isotopes: bool = True,
         nac: NonAnalyticalCorrection | None = None,
         max_imaginary_thz: Positive = 0.1,
-        max_half_difference: Positive = 0.5,
+        max_half_difference: Positive = 0.3,
     ) -> None:
         self._temperatures_k = temperatures_k
         self._relax = relax
@@ -264,6 +264,11 @@ class Phonons:
         else:
             result = self._conductivity(ph3, plan.mesh)
             _log.info("%.4g W/m/K at %g K", result.average(), self._temperatures_k[0])
+            if not np.isfinite(result.kappa_total).all():
+                raise CalculationError(
+                    f"the conductivity is not a finite number: nothing scatters on a mesh of "
+                    f"{' x '.join(map(str, plan.mesh))} q-points; raise mesh_length_angstrom"
+                )
             details |= _conductivity_details(result)
         self._write_spectra(plan, result, directory)
         if result is not None:

@@ -65,7 +65,7 @@ class Conductivity:
         """|v| τ with τ = 1/(4πΓ), shape (Q, B); 0 where a mode has no linewidth."""
         speed = np.linalg.norm(self.group_velocities, axis=2)
         width = 4 * np.pi * self.linewidths_thz[temperature]
-        return np.divide(speed, width, out=np.zeros_like(speed), where=width > 0)
+        return np.asarray(np.divide(speed, width, out=np.zeros_like(speed), where=width > 0))
 
 
 def conductivity(

@@ -21,7 +21,7 @@ from discover.calculations.engines import EMTEngine, PotentialEngine
 from discover.calculations.job import read_result, run_job, write_input
 from discover.calculations.lattice.spectra import PhononSpectra
 from discover.calculations.phonons import FORCES, SPECTRA, Phonons
-from discover.errors import CalculationError, PluginError
+from discover.errors import CalculationError, MissingDependencyError, PluginError
 from discover.structures.crystal import Crystal
 
 COPPER = Crystal.from_atoms(bulk("Cu", "fcc", a=3.6))
@@ -129,7 +129,7 @@ def test_half_of_the_snapshots_give_an_error_bar(copper):
     assert details["kappa_error_w_mk"] == pytest.approx(
         abs(details["kappa_half_w_mk"] - details["kappa_w_mk"][0])
     )
-    assert 0 < details["kappa_error_w_mk"] < 0.5 * details["kappa_w_mk"][0]
+    assert 0 < details["kappa_error_w_mk"] < 0.3 * details["kappa_w_mk"][0]
 
 
 def test_every_structure_is_a_labelled_frame_that_says_what_it_is_for(copper):
@@ -247,6 +247,28 @@ def test_bad_settings_are_refused(options):
         plugins.create("calculations", "phonons", options)
 
 
+@pytest.mark.slow
+def test_silicon_by_gpaw_has_its_raman_frequency(tmp_path):
+    """Its optical mode at Γ is exact even in the smallest supercell, where κ means nothing.
+
+    15.53 THz were measured (P. Temple and C. Hathaway, Phys. Rev. B 7, 3685 (1973)); so few k-points
+    give 3 % more.
+    """
+    engine = plugins.create("engines", "gpaw", {"cutoff_ev": 250, "k_density": 1.0})
+    try:
+        engine.check()
+    except MissingDependencyError as error:
+        pytest.skip(str(error))
+    silicon = Crystal.from_atoms(bulk("Si", "diamond", a=5.47))
+    kind = Phonons(supercell=(1, 1, 1), mesh_length_angstrom=12.0, relax=False)
+    outcome = kind.run(silicon, engine, tmp_path)
+    spectra = PhononSpectra.model_validate_json((tmp_path / SPECTRA).read_bytes())
+    at_gamma = [band[0] for band in spectra.bands[0].frequencies_thz]
+    assert at_gamma[3:] == pytest.approx([15.53] * 3, rel=0.06)
+    assert np.abs(at_gamma[:3]).max() < 1e-2
+    assert len(outcome.frames) == outcome.details["force_calls"] == 6
+
+
 def job(engine="emt", **settings):
     return JobInput(
         id="phonons",
@@ -273,6 +295,7 @@ def test_a_job_lists_its_by_products(tmp_path):
     assert json.loads((tmp_path / "result.json").read_text())["fidelity"] == "phonons/emt"
 
 
+@pytest.mark.slow
 def test_a_killed_job_goes_on_where_it_was_and_computes_no_force_twice(tmp_path):
     """SIGKILL in the middle of the force sets, more than once."""
     (tmp_path / "counting.py").write_text(COUNTING)
