@@ -19,13 +19,15 @@ class Comparison(Record):
 
 
 class Tolerances(Record):
-    """What a potential may lose without being worse.
+    """How much better a potential has to be, and what it may lose.
 
-    On new data an error may grow by the share `growth` and by the floors, below which differences are
-    noise. On old data, which the potential labelled itself, whatever it says otherwise is a drift:
-    that of the forces is a share of their root mean square beyond the floor.
+    On new data errors, as a whole, have to fall by the share `gain`; each may grow by the share
+    `growth` and by its floor, below which differences are noise. On old data, which the potential
+    labelled itself, whatever it says otherwise is a drift: that of the forces is a share of their
+    root mean square beyond the floor.
     """
 
+    gain: float = 0.05
     growth: float = 0.1
     energy_floor_ev_per_atom: float = 0.002
     forces_floor_ev_per_angstrom: float = 0.01
@@ -48,7 +50,7 @@ TOLERANCES = Tolerances()
 def judge(
     new: Mapping[str, Comparison], old: Comparison | None, tolerances: Tolerances = TOLERANCES
 ) -> Verdict:
-    """Adopted where on new data, as a whole, errors are smaller, and on no kind of frame are worse.
+    """Adopted if better on new data as a whole, worse on no kind of them, and nothing old is forgotten.
 
     `new` are held-out sets of new labels by name, `old` a held-out part of the replay. As a whole is
     the geometric mean of the ratios of all errors, after to before, floors added to both.
@@ -57,7 +59,7 @@ def judge(
         f"worse on {name}, {kind}: {what} from {before:.3g} to {after:.3g} {unit}"
         for name, comparison in new.items()
         for kind, what, unit, before, after, floor in _pairs(comparison, tolerances)
-        if after > (1 + tolerances.growth) * before + floor
+        if not after <= (1 + tolerances.growth) * before + floor
     ]
     ratios = [
         math.log((after + floor) / (before + floor))
@@ -65,8 +67,11 @@ def judge(
         for *_, before, after, floor in _pairs(comparison, tolerances)
     ]
     change = math.exp(math.fsum(ratios) / len(ratios)) if ratios else 1.0
-    if change >= 1.0:
-        reasons.append(f"no better on new data: errors are {change:.2f} times those before")
+    if not change <= 1 - tolerances.gain:
+        reasons.append(
+            f"no better on new data: errors are {change:.2f} times those before"
+            f" (limit {1 - tolerances.gain:g})"
+        )
     if old is not None:
         reasons += _drifts(old.after, tolerances)
     return Verdict(adopted=not reasons, reasons=tuple(reasons))
