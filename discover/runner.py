@@ -295,7 +295,8 @@ class CampaignRunner:
         usable = usable_observations(self.store, spec)
         at_target = [o for o in usable if rungs.get(o.fidelity, target) == target]
         fitted = set(trained.card.observations)
-        unknown = [*active, *(o for o in usable if o.id not in fitted)]  # to the model
+        unknown: list[Calculation | Observation]  # to the model
+        unknown = [*active, *(o for o in usable if o.id not in fitted)]
         best = select_rung(
             trained.model,
             pool.features,

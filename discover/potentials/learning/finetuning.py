@@ -36,7 +36,7 @@ from discover.potentials.learning.splitting import (
 )
 from discover.potentials.learning.weights import examples, forces_weights
 from discover.potentials.mace import MACEPotential
-from discover.potentials.mace_training import TrainingSettings, train_mace
+from discover.potentials.mace_training import Epoch, TrainingSettings, train_mace
 from discover.potentials.mace_weights import save_weights
 from discover.records import Candidate, Record, content_hash
 
@@ -278,8 +278,10 @@ def _train_members(
         file = folder / _member_file(member)
         if file.exists() and file.with_suffix(".json").exists():
             continue
-        title = f"member {member + 1} of {settings.committee}, " if settings.committee > 1 else ""
-        told(f"{title}training on {len(train)} frames, {len(replay.train)} of them replayed")
+        told(
+            f"member {member + 1} of {settings.committee}: training on {len(train)} frames,"
+            f" {len(replay.train)} of them replayed"
+        )
         seed = settings.seed + member
         trained = train_mace(
             train,
@@ -294,13 +296,16 @@ def _train_members(
                 seed=seed,
             ),
             perturbed(start.module(), seed) if member else start.module(),
-            lambda epoch, title=title: told(
-                f"{title}epoch {epoch.number} of {epoch.of}:"
-                f" {1e3 * epoch.energy_rmse_ev_per_atom:.1f} meV/atom,"
-                f" {1e3 * epoch.forces_rmse_ev_per_angstrom:.0f} meV/Å"
-            ),
+            lambda epoch: told(_progress(epoch)),
         )
         save_weights(trained.load(), file)
+
+
+def _progress(epoch: Epoch) -> str:
+    return (
+        f"epoch {epoch.number} of {epoch.of}: {1e3 * epoch.energy_rmse_ev_per_atom:.1f} meV/atom,"
+        f" {1e3 * epoch.forces_rmse_ev_per_angstrom:.0f} meV/Å"
+    )
 
 
 def _comparison(

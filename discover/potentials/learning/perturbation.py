@@ -23,5 +23,5 @@ def perturbed(model: torch.nn.Module, seed: int) -> torch.nn.Module:
     with torch.no_grad():
         for parameter in model.parameters():
             noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
-            parameter += RELATIVE_NOISE * parameter.square().mean().sqrt() * noise
+            parameter.add_(RELATIVE_NOISE * parameter.square().mean().sqrt() * noise)
     return model
