@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import hashlib
 import importlib.util
-import io
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +16,7 @@ from discover.potentials.base import Evaluation
 from discover.potentials.batches import MemoryBatches
 from discover.potentials.bundled import WEIGHTS
 from discover.potentials.devices import torch_device
-from discover.potentials.mace_weights import digest, load_weights
+from discover.potentials.mace_weights import digest, load_weights, quiet_mace
 
 if TYPE_CHECKING:
     import torch
@@ -79,7 +77,7 @@ class MACEPotential:
         """
         import torch
 
-        with _silence():
+        with quiet_mace():
             from mace.calculators import MACECalculator
             from mace.calculators.mace import get_model_dtype
 
@@ -125,7 +123,7 @@ class MACEPotential:
         if path.suffix == _PLAIN:
             return load_weights(path)
         try:
-            with _silence():
+            with quiet_mace():
                 model = torch.load(path, map_location="cpu", weights_only=False)
         except Exception as error:  # unpickling can raise anything
             raise PotentialError(f"{path} cannot be loaded as a MACE model: {error!r}") from error
@@ -134,7 +132,7 @@ class MACEPotential:
         return model
 
     def _downloaded(self) -> Path:
-        with _silence():
+        with quiet_mace():
             from mace.calculators.foundations_models import (
                 download_mace_mp_checkpoint,
                 mace_mp_urls,
@@ -146,7 +144,7 @@ class MACEPotential:
                 f"{suggestion(self._requested, mace_mp_urls)}"
             )
         try:
-            with _silence():
+            with quiet_mace():
                 return Path(download_mace_mp_checkpoint(self._requested))
         except (OSError, RuntimeError) as error:
             raise PotentialError(
@@ -154,7 +152,3 @@ class MACEPotential:
                 f" {mace_mp_urls[self._requested]} where there is a network and write"
                 " 'mace:<path of that file>'"
             ) from error
-
-
-def _silence() -> contextlib.redirect_stdout[io.StringIO]:
-    return contextlib.redirect_stdout(io.StringIO())

@@ -7,6 +7,8 @@ import hashlib
 import importlib.metadata
 import io
 import json
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +36,21 @@ _FIXED = {
 """What this format does not write down, and the only values it takes."""
 
 
+_EXPECTED_WARNINGS = (
+    "Environment variable TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD",  # mace-torch sets it
+    "The TorchScript type system doesn't support instance-level annotations",
+)
+
+
+@contextlib.contextmanager
+def quiet_mace() -> Iterator[None]:
+    """Keep what mace-torch and e3nn say of themselves when imported or built from the terminal."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        for message in _EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", message)
+        yield
+
+
 def save_weights(model: torch.nn.Module, file: Path) -> None:
     """Write a ScaleShiftMACE as `file` (`*.safetensors`) and a `*.json` beside it.
 
@@ -57,7 +74,8 @@ def load_weights(file: Path) -> torch.nn.Module:
     architecture = _read(file)["architecture"]
     try:
         tensors = load_file(file)
-        model = _rebuilt(architecture, next(iter(tensors.values())).dtype)
+        with quiet_mace():
+            model = _rebuilt(architecture, next(iter(tensors.values())).dtype)
         for name in set(tensors) & {name for name, _ in model.named_buffers()}:
             _make_parameter(model, name)  # as fine-tuning does to the Bessel functions
         parameters = dict(model.named_parameters())
@@ -133,7 +151,7 @@ def _version() -> str:
 
 def _architecture(model: torch.nn.Module) -> dict[str, Any]:
     """The constructor's arguments as plain data."""
-    with contextlib.redirect_stdout(io.StringIO()):
+    with quiet_mace():
         from mace.tools.scripts_utils import extract_config_mace_model
 
     config = extract_config_mace_model(model)
@@ -170,10 +188,9 @@ def _rebuilt(architecture: dict[str, Any], dtype: torch.dtype) -> torch.nn.Modul
     import numpy as np
     import torch
 
-    with contextlib.redirect_stdout(io.StringIO()):
-        from mace.modules import ScaleShiftMACE, interaction_classes
+    from mace.modules import ScaleShiftMACE, interaction_classes
 
-        from e3nn.o3 import Irreps  # isort: skip - its constants load only after mace's import
+    from e3nn.o3 import Irreps  # isort: skip - its constants load only after mace's import
 
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
