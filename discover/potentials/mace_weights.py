@@ -187,7 +187,6 @@ def _architecture(model: torch.nn.Module) -> dict[str, Any]:
 def _rebuilt(architecture: dict[str, Any], dtype: torch.dtype) -> torch.nn.Module:
     import numpy as np
     import torch
-
     from mace.modules import ScaleShiftMACE, interaction_classes
 
     from e3nn.o3 import Irreps  # isort: skip - its constants load only after mace's import
