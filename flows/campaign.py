@@ -102,7 +102,7 @@ class PrefectRunner(CampaignRunner):
         return self.store.calculation(calculation_id)
 
     def _ranking(self) -> str:
-        return markdown_report(self.spec, self.store, time.time())
+        return markdown_report(self.folder, self.spec, self.store, time.time())
 
     def _share_done(self) -> float:
         """Calculations that are over, in percent of the budget."""

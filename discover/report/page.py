@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -25,12 +25,20 @@ from discover.report import notation
 from discover.report.canvas import PALETTE, inline_svg, png
 from discover.report.figures import inside_interval, interval
 from discover.report.findings import MIN_FORECASTS, Findings, few_results
+from discover.report.phonon_facts import PhononEntry, facts, phonon_entries
+from discover.report.phonons import dispersion_figure, transport_figure
 from discover.report.structures import crystal_svg, element_colours
 from discover.results import ResultRow
 from discover.store.base import Store
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 GOALS = {"max": "highest", "min": "lowest", "extremes": "highest and lowest"}
 DRAWN_STRUCTURES = 100
+DRAWN_PHONONS = 12
+DRAWN_UNSTABLE = 4
+"""Candidates whose phonons are drawn: so many of the best, and so many without a conductivity."""
 SHOWN_PASSES = 12
 TOP = 10
 """Results in the short form."""
@@ -47,6 +55,8 @@ PACKAGES = (
     "spglib",
     "chgnet",
     "mace-torch",
+    "phono3py",
+    "symfc",
 )
 """Packages whose versions decide what is proposed, relaxed, predicted and picked."""
 
@@ -67,8 +77,10 @@ def write_report(folder: CampaignFolder, spec: CampaignSpec, store: Store) -> Pa
     return page
 
 
-def markdown_report(spec: CampaignSpec, store: Store, now: float) -> str:
-    """Headline, progress, the ten best and the search picture as a PNG data URI.
+def markdown_report(folder: CampaignFolder, spec: CampaignSpec, store: Store, now: float) -> str:
+    """Headline, progress, the ten best, the search picture and the best one's phonons.
+
+    Pictures are PNG data URIs.
 
     `now` is in seconds since the epoch.
     """
@@ -91,8 +103,16 @@ def markdown_report(spec: CampaignSpec, store: Store, now: float) -> str:
             *(_markdown_row(row) for row in findings.rows[:TOP]),
             "",
         ]
-    picture = base64.b64encode(png(findings.search_figure())).decode()
-    return "\n".join([*lines, "", f"![The search so far](data:image/png;base64,{picture})", ""])
+    lines += ["", _picture("The search so far", findings.search_figure())]
+    entry = next(iter(phonon_entries(findings, folder)), None)
+    if entry and (spectra := entry.spectra):
+        title = f"Phonons of {notation.formula_text(entry.formula)}: {entry.headline}"
+        lines += ["", f"**{title}**", "", _picture(title, dispersion_figure(spectra))]
+    return "\n".join([*lines, ""])
+
+
+def _picture(title: str, figure: Figure) -> str:
+    return f"![{title}](data:image/png;base64,{base64.b64encode(png(figure)).decode()})"
 
 
 def _headline(findings: Findings) -> str:
@@ -176,6 +196,7 @@ def _html(findings: Findings, folder: CampaignFolder, charts: dict[str, str]) ->
         inside=sum(map(inside_interval, findings.forecasts)),
         table=_table(findings),
         drawn_structures=DRAWN_STRUCTURES,
+        phonons=_phonons(findings, folder),
         passes=findings.store.passes()[: -SHOWN_PASSES - 1 : -1],
         campaign_file=_campaign_file(folder),
         settings=_without_credentials(
@@ -208,6 +229,33 @@ def _table(findings: Findings) -> list[dict[str, Any]]:
             }
         )
     return table
+
+
+def _phonons(findings: Findings, folder: CampaignFolder) -> dict[str, Any]:
+    """Phonon calculations: the drawn ones with figures and facts, and all others by name."""
+    entries = phonon_entries(findings, folder)
+    ranked = [entry for entry in entries if entry.rank is not None][:DRAWN_PHONONS]
+    unranked = [entry for entry in entries if entry.rank is None][:DRAWN_UNSTABLE]
+    drawn = [_phonon_card(entry) for entry in (*ranked, *unranked)]
+    shown = {card["entry"].calculation for card in drawn}
+    return {
+        "drawn": drawn,
+        "others": [entry for entry in entries if entry.calculation not in shown],
+    }
+
+
+def _phonon_card(entry: PhononEntry) -> dict[str, Any]:
+    spectra = entry.spectra
+    figures = [dispersion_figure(spectra), transport_figure(spectra)] if spectra else []
+    return {
+        "entry": entry,
+        "charts": [
+            inline_svg(figure, f"phonons-{entry.calculation}-{number}")
+            for number, figure in enumerate(figures)
+            if figure is not None
+        ],
+        "facts": facts(entry),
+    }
 
 
 def _position(rows: Sequence[ResultRow], target: Property) -> Callable[[float], float]:

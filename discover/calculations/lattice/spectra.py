@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from discover.calculations.lattice.conductivity import Conductivity
 
-_POINTS_PER_INVERSE_ANGSTROM = 60
+_POINTS_PER_INVERSE_ANGSTROM = 150
 _FREQUENCY_POINTS = 201
 _PATH_POINTS = 121
 _SMEARING = 0.015

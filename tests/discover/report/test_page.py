@@ -217,7 +217,7 @@ def test_a_closed_store_is_an_error(campaign_of: Make) -> None:
 
 
 def test_markdown_has_headline_progress_ranking_and_picture(reported: Any) -> None:
-    text = markdown_report(reported.spec, reported.store, now=1.8e9)
+    text = markdown_report(reported.folder, reported.spec, reported.store, now=1.8e9)
     assert text.startswith("# heat-spreaders: highest lattice thermal conductivity\n")
     assert "**Best: BN, 310 W/m/K** (F-43m, zincblende)" in text
     assert "16 of 20 calculations · 2 failed" in text
@@ -236,7 +236,7 @@ def test_markdown_has_headline_progress_ranking_and_picture(reported: Any) -> No
 
 def test_markdown_of_a_new_campaign(campaign_of: Make) -> None:
     campaign = campaign_of("extremes")
-    text = markdown_report(campaign.spec, campaign.store, now=1.8e9)
+    text = markdown_report(campaign.folder, campaign.spec, campaign.store, now=1.8e9)
     assert "No results yet." in text
     assert "0 of 20 calculations" in text
     assert "| # |" not in text
