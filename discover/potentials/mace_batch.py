@@ -21,9 +21,13 @@ def evaluate_batch(
     The numbers are those of mace-torch's calculator, which spends as long on making its graph of a
     small crystal as the model does on it in a batch.
     """
+    import torch
     from ase.stress import full_3x3_to_voigt_6_stress
 
-    output = model(_graph(model, head, device, structures), compute_stress=True)
+    # TorchScript fuses operations after the first calls, whose last digits then are no longer those of
+    # a process that has just begun: a campaign that goes on after a kill would relax otherwise.
+    with torch.jit.optimized_execution(False):
+        output = model(_graph(model, head, device, structures), compute_stress=True)
     energies, forces, stresses = (
         output[key].detach().double().cpu().numpy() for key in ("energy", "forces", "stress")
     )

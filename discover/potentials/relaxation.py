@@ -21,12 +21,13 @@ from discover.structures.crystal import Crystal
 if TYPE_CHECKING:
     from ase import Atoms
 
-_AT_ONCE = 64
-"""Crystals in the batch: more gain nothing on a CPU, and each holds a place until it has ended."""
+_AT_ONCE = 256
+"""Crystals under way at a time; how many of them a model gets in one call is the potential's affair."""
 
 _STRAIN_CURVATURE = 20.0
-"""First guess of the energy's second derivative in a strain, in eV an atom: bulk modulus times volume
-lies between 3 (KCl) and 15 (SiC), and three of it is the curvature of the isotropic unit strain."""
+"""First guess of the energy's second derivative in a unit strain, in eV an atom. For the isotropic one it
+is three times bulk modulus times volume (Pfrommer et al., J. Comput. Phys. 131, 233 (1997)), which lie
+between 3 (KCl) and 15 eV an atom (SiC)."""
 
 _DISPLACEMENT_CURVATURE = 20.0
 """First guess of the energy's second derivative in a displacement, in eV/Å²."""

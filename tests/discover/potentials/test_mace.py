@@ -73,6 +73,18 @@ def test_batches_give_the_calculator_s_numbers(folder):
         assert answer.stress_ev_per_angstrom3 == pytest.approx(atoms.get_stress(), abs=1e-5)
 
 
+def test_a_new_process_gives_the_same_digits_as_an_old_one(folder):
+    structures = [SALT.to_atoms(), bulk("NaCl", "cesiumchloride", a=3.3)]
+    structures[1].rattle(0.1, seed=0)
+    potential = load_potential("mace:tiny.model", folder)
+    first, *later = [potential.evaluate(structures) for _ in range(4)]
+    for answers in later:
+        for early, late in zip(first, answers, strict=True):
+            assert early.energy_ev == late.energy_ev
+            assert np.array_equal(early.forces_ev_per_angstrom, late.forces_ev_per_angstrom)
+            assert np.array_equal(early.stress_ev_per_angstrom3, late.stress_ev_per_angstrom3)
+
+
 def test_elements_are_the_model_s(folder):
     assert load_potential("mace:tiny.model", folder).elements() == {"Na", "Cl"}
 
