@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from discover.report.canvas import FONT_POINTS, PALETTE, legend_above, new_figur
 from discover.report.notation import duration_text, formula_text, number_text
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _COLUMNS = (
@@ -32,7 +31,16 @@ _STYLES = (
 """Colour and marker of each prototype, in turn."""
 
 _OFF_BY = 2.0
-"""Compounds whose factor is beyond this are named in the figure, and the band shows it."""
+"""The band of the figure; compounds beyond this factor are named, the worst ones of many."""
+_MOST_NAMES = 8
+
+
+class _Point(NamedTuple):
+    """Where a row is drawn."""
+
+    row: Row
+    reference: float
+    kappa: float
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -110,9 +118,13 @@ def parity_figure(rows: Sequence[Row], potential: str) -> Figure:
     """
     figure = new_figure(5.4, 5.2)
     axes = styled(figure.subplots())
-    known = [row for row in rows if row.reference_w_mk is not None]
-    drawn = [row for row in known if row.kappa_w_mk is not None]
-    values = [v for r in known for v in (r.reference_w_mk, r.kappa_w_mk) if v is not None]
+    known = [(row, row.reference_w_mk) for row in rows if row.reference_w_mk is not None]
+    drawn = [
+        _Point(row, reference, row.kappa_w_mk)
+        for row, reference in known
+        if row.kappa_w_mk is not None
+    ]
+    values = [reference for _, reference in known] + [point.kappa for point in drawn]
     low, high = (min(values) / 2, max(values) * 2) if values else (1.0, 100.0)
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -122,22 +134,25 @@ def parity_figure(rows: Sequence[Row], potential: str) -> Figure:
         label="within a factor of 2",
     )  # fmt: skip
     axes.plot(limits, limits, color=PALETTE["muted"], linewidth=1.0)
-    prototypes = sorted({row.prototype for row in known})
-    for index, prototype in enumerate(prototypes):
+    for index, prototype in enumerate(sorted({row.prototype for row, _ in known})):
         role, marker = _STYLES[index % len(_STYLES)]
-        group = [row for row in drawn if row.prototype == prototype]
+        group = [point for point in drawn if point.row.prototype == prototype]
         axes.scatter(
-            [row.reference_w_mk for row in group], [row.kappa_w_mk for row in group], s=38,
+            [point.reference for point in group], [point.kappa for point in group], s=38,
             color=PALETTE[role], marker=marker, edgecolor=PALETTE["surface"], linewidth=0.7,
             zorder=3, label=prototype,
         )  # fmt: skip
-    lost = [row for row in known if row.kappa_w_mk is None]
+    lost = [_Point(row, reference, low * 1.25) for row, reference in known if not row.kappa_w_mk]
     if lost:
         axes.scatter(
-            [row.reference_w_mk for row in lost], [low * 1.25] * len(lost), s=44, marker="x",
+            [point.reference for point in lost], [point.kappa for point in lost], s=44, marker="x",
             color=PALETTE["miss"], zorder=3, label="unstable or failed",
         )  # fmt: skip
-    _name_outliers(axes, drawn, lost, low)
+    for point in _named(drawn, lost):
+        axes.annotate(
+            formula_text(point.row.formula), (point.reference, point.kappa), xytext=(5, 4),
+            textcoords="offset points", fontsize=FONT_POINTS - 0.5, color=PALETTE["ink"],
+        )  # fmt: skip
     axes.set_xlim(low, high)
     axes.set_ylim(low, high)
     axes.set_aspect("equal")
@@ -149,19 +164,13 @@ def parity_figure(rows: Sequence[Row], potential: str) -> Figure:
     return figure
 
 
-def _name_outliers(axes: Axes, drawn: Sequence[Row], lost: Sequence[Row], low: float) -> None:
-    places = [
-        (row, row.kappa_w_mk)
-        for row in drawn
-        if row.kappa_w_mk is not None
-        and row.reference_w_mk is not None
-        and not 1 / _OFF_BY < row.kappa_w_mk / row.reference_w_mk < _OFF_BY
-    ]
-    for row, height in [*places, *((row, low * 1.25) for row in lost)]:
-        axes.annotate(
-            formula_text(row.formula), (row.reference_w_mk, height), xytext=(5, 4),
-            textcoords="offset points", fontsize=FONT_POINTS - 0.5, color=PALETTE["ink"],
-        )  # fmt: skip
+def _named(drawn: Sequence[_Point], lost: Sequence[_Point]) -> list[_Point]:
+    """Those farthest from their references, and those without a conductivity while they are few."""
+    far = sorted(
+        (p for p in drawn if abs(np.log(p.kappa / p.reference)) > np.log(_OFF_BY)),
+        key=lambda p: -abs(np.log(p.kappa / p.reference)),
+    )
+    return far[:_MOST_NAMES] + (list(lost) if len(lost) <= _MOST_NAMES else [])
 
 
 def _compared(row: Row) -> str:
