@@ -26,7 +26,7 @@ def evaluate_batch(
 
     # TorchScript fuses operations after the first calls, whose last digits then are no longer those of
     # a process that has just begun: a campaign that goes on after a kill would relax otherwise.
-    with torch.jit.optimized_execution(False):
+    with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
         output = model(_graph(model, head, device, structures), compute_stress=True)
     energies, forces, stresses = (
         output[key].detach().double().cpu().numpy() for key in ("energy", "forces", "stress")
