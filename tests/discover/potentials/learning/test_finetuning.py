@@ -1,4 +1,4 @@
-"""A MACE is fine-tuned for real, on labels that are stiffer than what it learned before."""
+"""A MACE is fine-tuned for real, on elements of which it knew little, with another zero of energy."""
 
 import json
 
@@ -21,7 +21,7 @@ from discover.potentials.mace_weights import save_weights
 
 ZEROS = {"Cu": -3.0, "Ag": 1.5}
 PAIRS = (("Cu", "Cu"), ("Ag", "Ag"), ("Ag", "Cu"))
-SETTINGS = FinetuningSettings(epochs=25, replay=30, committee=2)
+SETTINGS = FinetuningSettings(epochs=20, replay=30, committee=2)
 
 pytestmark = pytest.mark.slow
 
@@ -39,8 +39,8 @@ def labels(labelled, **how) -> Labels:
 def tuned(tiny, labelled, tmp_path_factory) -> tuple[FineTuned, list[str]]:
     told: list[str] = []
     directory = tmp_path_factory.mktemp("models")
-    stiff = labels(labelled, stiffness=1.3, zeros=ZEROS)
-    done = finetune(MACEPotential(str(tiny)), stiff, [], directory, SETTINGS, told=told.append)
+    data = labels(labelled, zeros=ZEROS)
+    done = finetune(MACEPotential(str(tiny)), data, [], directory, SETTINGS, told=told.append)
     return done, told
 
 
@@ -78,7 +78,7 @@ def test_the_card_says_what_it_was_made_from(tuned):
     assert sum(card.frames.values()) == sum(card.kinds.values()) == 24
     assert card.left_out == {"frames left out": 2}
     (offsets,) = card.offsets_ev.values()
-    assert offsets == pytest.approx(ZEROS, abs=0.3)  # the model's own errors are in them
+    assert offsets == pytest.approx(ZEROS, abs=1.0)  # the model's own errors are in them
     assert card.offsets_determined
     assert {"rattled", "strained", "replay strained"} <= set(card.forces_weights)
     assert read_finetuned(done.directory).card == card
@@ -94,9 +94,9 @@ def test_nothing_pickled_is_left(tuned):
 def test_what_is_done_is_not_repeated(tuned, tiny, labelled):
     done, _ = tuned
     told: list[str] = []
-    stiff = labels(labelled, stiffness=1.3, zeros=ZEROS)
+    data = labels(labelled, zeros=ZEROS)
     start = MACEPotential(str(tiny))
-    again = finetune(start, stiff, [], done.directory.parent, SETTINGS, told=told.append)
+    again = finetune(start, data, [], done.directory.parent, SETTINGS, told=told.append)
     assert again == done
     assert told == []
 
@@ -135,12 +135,12 @@ class Killed(BaseException):
 
 
 def test_killed_in_the_middle_it_goes_on(tiny, labelled, tmp_path):
-    data = labels(labelled, stiffness=1.3)
-    settings = FinetuningSettings(epochs=4, replay=12)
+    data = labels(labelled)
+    settings = FinetuningSettings(epochs=6, replay=12)
     start = MACEPotential(str(tiny))
 
     def kill(line: str) -> None:
-        if "epoch 2" in line:
+        if "epoch 5" in line:
             raise Killed
 
     with pytest.raises(Killed):
