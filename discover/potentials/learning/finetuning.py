@@ -23,7 +23,7 @@ from discover.potentials.learning.adoption import (
     judge,
 )
 from discover.potentials.learning.committee import Committee
-from discover.potentials.learning.errors import errors_by_kind, evaluated
+from discover.potentials.learning.errors import Errors, errors_by_kind, evaluated
 from discover.potentials.learning.labels import Label, Labels
 from discover.potentials.learning.offsets import Offsets, fit_offsets, shifted
 from discover.potentials.learning.perturbation import perturbed
@@ -69,10 +69,11 @@ class Card(Record):
     """What a fine-tuned potential was made from, how good it is, and whether it is adopted.
 
     `held_out` compares on new labels that it was not trained on: other `configurations` of the
-    formulas that it was, and whole `formulas` (energies up to a constant for each); `old` on a part
-    of the replay that it was not trained on. Errors before are those of the potential that was in use
-    then, `in_use`; on `old` data those of `start`, which labelled them. Offsets are in eV by level of
-    theory and element.
+    formulas that it was (energies with each potential's own offsets, fitted to the training labels),
+    and whole `formulas` (energies up to a constant for each); `old` on a part of the replay that it
+    was not trained on, absolute energies included. Errors before are those of the potential that was
+    in use then, `in_use`; on `old` data those of `start`, which labelled them. Offsets are those of
+    the training, in eV by level of theory and element.
     """
 
     id: str
@@ -159,15 +160,15 @@ def finetune(
     save_weights(start.module(), folder / _START)  # refused before anything is computed
     plain = MACEPotential(str(folder / _START))
     replay = _replay(plain, labels.labels, candidates, folder, settings, told)
-    answers = evaluated(plain, [label.atoms for label in chosen.train])
-    offsets = fit_offsets(chosen.train, [answer.energy_ev for answer in answers])
+    offsets = _offsets(plain, chosen)
     weights = forces_weights([*chosen.train, *chosen.valid, *replay.train, *replay.valid])
     _train_members(plain, chosen, replay, offsets, weights, folder, settings, told)
     told("comparing with what was held out")
     tuned = MACEPotential(str(folder / _member_file(0)))
     held_out = {
-        "configurations": _comparison(
-            in_use, tuned, [shifted(label, offsets) for label in chosen.configurations]
+        "configurations": Comparison(
+            before=_configuration_errors(in_use, chosen),
+            after=_configuration_errors(tuned, chosen),
         )
     }
     if chosen.formulas:
@@ -306,6 +307,18 @@ def _progress(epoch: Epoch) -> str:
         f"epoch {epoch.number} of {epoch.of}: {1e3 * epoch.energy_rmse_ev_per_atom:.1f} meV/atom,"
         f" {1e3 * epoch.forces_rmse_ev_per_angstrom:.0f} meV/Å"
     )
+
+
+def _offsets(potential: Potential, chosen: Split) -> Offsets:
+    answers = evaluated(potential, [label.atoms for label in chosen.train])
+    return fit_offsets(chosen.train, [answer.energy_ev for answer in answers])
+
+
+def _configuration_errors(potential: Potential, chosen: Split) -> dict[str, Errors]:
+    """With the potential's own offsets: which zero of energy it has come to is no error."""
+    offsets = _offsets(potential, chosen)
+    labels = [shifted(label, offsets) for label in chosen.configurations]
+    return errors_by_kind(potential, labels, absolute=True)
 
 
 def _comparison(
