@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from discover import plugins
 from discover.acquisition.adapters import load_acquisition
 from discover.calculations.base import Engine, ExplainsElements
-from discover.campaign import CalculationSettings, CampaignSpec, parse_schema, read_spec
+from discover.campaign import CalculationSettings, CampaignSpec, Learning, parse_schema, read_spec
 from discover.errors import CampaignError, DiscoverError
 from discover.folder import CampaignFolder
 from discover.potentials import load_potential
@@ -223,7 +224,7 @@ def _surroundings(spec: CampaignSpec, source: str, base: Path, faulty: set[str])
                 f"{spec.objective.property!r}; it computes: {', '.join(kind.properties)}"
             )
         if engine:
-            known = part(f"{section}.engine", lambda engine=engine: _elements_of(engine)) or used
+            known = part(f"{section}.engine", partial(_elements_of, engine)) or used
             if isinstance(engine, ExplainsElements):
                 problems += [
                     f"{source}: {section}.{engine.why_not(symbol)}"
@@ -232,7 +233,7 @@ def _surroundings(spec: CampaignSpec, source: str, base: Path, faulty: set[str])
             else:
                 problems += _unknown(used - known, source, f"{section}.engine", rung.engine)
     if spec.learning and not faulty & {"learning", "calculation", "ladder"}:
-        problems += _learning_problems(spec, source, base, potential)
+        problems += _learning_problems(spec, spec.learning, source, base, potential)
     asked = spec.relaxation.enabled or spec.filters.max_formation_energy_ev_per_atom is not None
     if potential and asked:
         known = part("potential", potential.elements) or used
@@ -241,7 +242,7 @@ def _surroundings(spec: CampaignSpec, source: str, base: Path, faulty: set[str])
 
 
 def _learning_problems(
-    spec: CampaignSpec, source: str, base: Path, potential: Potential | None
+    spec: CampaignSpec, learning: Learning, source: str, base: Path, potential: Potential | None
 ) -> list[str]:
     """Why the campaign's potential could not learn."""
     from discover.potentials.learning.campaign import check_trainable
@@ -258,9 +259,8 @@ def _learning_problems(
             check_trainable(potential, spec.potential)
         except DiscoverError as error:
             problems.append(f"{source}: learning: {error}")
-    chosen = spec.learning
-    asks = chosen is not None and chosen.max_force_uncertainty_ev_per_angstrom is not None
-    if chosen is not None and asks and chosen.committee < 2:
+    asks = learning.max_force_uncertainty_ev_per_angstrom is not None
+    if asks and learning.committee < 2:
         problems.append(
             f"{source}: learning.committee: an uncertainty needs at least two models; set it to 2 or more"
         )

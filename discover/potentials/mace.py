@@ -95,7 +95,8 @@ class MACEPotential:
 
     def module(self) -> torch.nn.Module:
         """A copy of the model on the CPU, to be trained further."""
-        return copy.deepcopy(self._model).cpu()
+        model: torch.nn.Module = copy.deepcopy(self._model).cpu()
+        return model
 
     def evaluate(self, structures: Sequence[Atoms]) -> list[Evaluation | str]:
         """Batched evaluation, see `BatchedPotential`; as many at once as memory holds."""
