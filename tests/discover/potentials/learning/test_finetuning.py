@@ -1,9 +1,10 @@
-"""A MACE is fine-tuned for real, on elements of which it knew little, with another zero of energy."""
+"""A MACE is fine-tuned for real, on labels that are stiffer than what it learned before."""
 
 import json
 
 import numpy as np
 import pytest
+from ase.build import bulk
 
 from discover.errors import PotentialError
 from discover.potentials.learning.committee import Committee
@@ -18,29 +19,44 @@ from discover.potentials.learning.labels import Label, Labels
 from discover.potentials.learning.perturbation import perturbed
 from discover.potentials.mace import MACEPotential
 from discover.potentials.mace_weights import save_weights
+from discover.records import Candidate
+from discover.structures.crystal import Crystal
 
 ZEROS = {"Cu": -3.0, "Ag": 1.5}
 PAIRS = (("Cu", "Cu"), ("Ag", "Ag"), ("Ag", "Cu"))
-SETTINGS = FinetuningSettings(epochs=20, replay=30, committee=2)
+SETTINGS = FinetuningSettings(epochs=25, replay=40, committee=2)
 
 pytestmark = pytest.mark.slow
 
 
-def labels(labelled, **how) -> Labels:
+def others(metal) -> list[Candidate]:
+    """Compounds of the other elements."""
+    cells = {
+        "NiAl": bulk("NiAl", "cesiumchloride", a=2.88),
+        "AlNi": bulk("NiAl", "rocksalt", a=4.6),
+    }
+    return [
+        metal(id=name, formula="NiAl", prototype="other", crystal=Crystal.from_atoms(cell))
+        for name, cell in cells.items()
+    ]
+
+
+def labels(labelled, frames: int = 6, **how) -> Labels:
     found = [
         labelled(a, b, 100 + n, kind="strained" if n % 2 else "rattled", **how)
         for a, b in PAIRS
-        for n in range(8)
+        for n in range(frames)
     ]
     return Labels(tuple(found), ("job",), {"frames left out": 2})
 
 
 @pytest.fixture(scope="module")
-def tuned(tiny, labelled, tmp_path_factory) -> tuple[FineTuned, list[str]]:
+def tuned(tiny, labelled, metal, tmp_path_factory) -> tuple[FineTuned, list[str]]:
     told: list[str] = []
     directory = tmp_path_factory.mktemp("models")
-    data = labels(labelled, zeros=ZEROS)
-    done = finetune(MACEPotential(str(tiny)), data, [], directory, SETTINGS, told=told.append)
+    data = labels(labelled, frames=14, stiffness=1.2, zeros=ZEROS)
+    start = MACEPotential(str(tiny))
+    done = finetune(start, data, others(metal), directory, SETTINGS, told=told.append)
     return done, told
 
 
@@ -62,7 +78,7 @@ def test_what_it_knew_before_stays(tuned):
         assert kind.startswith("replay")
         assert before.energy_mae_ev_per_atom == pytest.approx(0.0, abs=1e-5)
         assert card.old.after[kind].energy_mae_ev_per_atom < 0.04
-    assert card.replay["trained on"] + card.replay["validation"] + card.replay["held out"] == 30
+    assert card.replay["trained on"] + card.replay["validation"] + card.replay["held out"] == 40
 
 
 def test_the_element_table_is_kept(tuned):
@@ -75,7 +91,7 @@ def test_the_card_says_what_it_was_made_from(tuned):
     done, told = tuned
     card = done.card
     assert card.formulas == ("Ag", "Cu", "CuAg")
-    assert sum(card.frames.values()) == sum(card.kinds.values()) == 24
+    assert sum(card.frames.values()) == sum(card.kinds.values()) == 42
     assert card.left_out == {"frames left out": 2}
     (offsets,) = card.offsets_ev.values()
     assert offsets == pytest.approx(ZEROS, abs=1.0)  # the model's own errors are in them
@@ -91,12 +107,12 @@ def test_nothing_pickled_is_left(tuned):
     assert left == {".safetensors", ".json", ".extxyz"}
 
 
-def test_what_is_done_is_not_repeated(tuned, tiny, labelled):
+def test_what_is_done_is_not_repeated(tuned, tiny, labelled, metal):
     done, _ = tuned
     told: list[str] = []
-    data = labels(labelled, zeros=ZEROS)
-    start = MACEPotential(str(tiny))
-    again = finetune(start, data, [], done.directory.parent, SETTINGS, told=told.append)
+    data = labels(labelled, frames=14, stiffness=1.2, zeros=ZEROS)
+    start, directory = MACEPotential(str(tiny)), done.directory.parent
+    again = finetune(start, data, others(metal), directory, SETTINGS, told=told.append)
     assert again == done
     assert told == []
 
