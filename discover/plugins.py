@@ -46,6 +46,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "deep-ensemble": "surrogates.deep_ensemble:DeepEnsemble",
         "mixture": "surrogates.mixture:Mixture",
         "multi-fidelity": "surrogates.multi_fidelity:MultiFidelityGP",
+        "fidelity-stack": "surrogates.fidelity_stack:FidelityStack",
     },
     "acquisitions": {
         "logei": "discover.acquisition.functions:log_expected_improvement",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from discover.campaign import CampaignSpec, Goal
+from discover.ladder import core_hours, measured_costs, unstable
 from discover.properties import Property
 from discover.records import (
     ACTIVE_STATES,
@@ -26,7 +27,8 @@ class ResultRow(Record):
     """One computed candidate: value, what was expected before it was computed, and its job.
 
     `predicted` is the median and `predicted_low`/`predicted_high` the central 90 % interval, in
-    `unit`, of the model that picked it; null for the first picks, made without a model.
+    `unit`, of the model that picked it; null for the first picks, made without a model. `lower` holds the
+    same property at the lower rungs of the ladder, by fidelity, as far as it was computed there.
     """
 
     rank: int
@@ -46,10 +48,47 @@ class ResultRow(Record):
     calculation: str
     seconds: float | None
     quarantined: str | None
+    lower: dict[str, float] = {}
+
+
+class Preliminary(Record):
+    """A candidate whose property is known at lower rungs only: `lower` by fidelity, in `unit`."""
+
+    candidate: str
+    formula: str
+    spacegroup: int
+    prototype: str
+    property: str
+    unit: str
+    lower: dict[str, float]
+
+
+class Unstable(Record):
+    """A candidate that a calculation found dynamically unstable, so that it has no value to rank."""
+
+    candidate: str
+    formula: str
+    spacegroup: int
+    prototype: str
+    fidelity: str
+    minimum_frequency_thz: float
+    calculation: str
+
+
+class RungStatus(Record):
+    """How a rung of the ladder stands; `core_seconds` is what a calculation took on average."""
+
+    fidelity: str
+    calculations: int
+    values: int
+    core_seconds: float | None
 
 
 class Status(Record):
-    """How a campaign stands. `slots_busy` is the share of slot time in use since the first job."""
+    """How a campaign stands. `slots_busy` is the share of slot time in use since the first job.
+
+    `rungs` (cheap to dear) is empty for a campaign of one fidelity, which has no ladder.
+    """
 
     campaign: str
     state: CampaignState
@@ -65,28 +104,101 @@ class Status(Record):
     passes: int
     seconds_per_calculation: float | None
     expected_seconds_left: float | None
+    core_hours: float = 0.0
+    budget_core_hours: float | None = None
+    unstable: int = 0
+    rungs: tuple[RungStatus, ...] = ()
 
 
 def ranking(store: Store, spec: CampaignSpec, *, quarantined: bool = False) -> list[ResultRow]:
-    """All results for the campaign's property, best first by its goal.
+    """All results for the campaign's property at the target's fidelity, best first by its goal.
 
     For the goal `extremes` the highest and the lowest values alternate. Quarantined values come last,
     unranked (rank 0), and only when asked for.
     """
     calculations = {calculation.id: calculation for calculation in store.calculations()}
+    lower = _lower(store, spec)
     trusted: list[Observation] = []
     doubted: list[Observation] = []
     for observation in store.observations(spec.objective.property, quarantined=True):
-        if observation.calculation in calculations:
+        if observation.calculation in calculations and _at_target(observation, spec):
             (doubted if observation.quarantined else trusted).append(observation)
     ordered = best_first(trusted, spec.objective.goal)
     rows = [
-        _row(rank, observation, calculations, store, spec.target)
+        _row(rank, observation, calculations, store, spec.target, lower)
         for rank, observation in enumerate(ordered, start=1)
     ]
     if quarantined:
-        rows += [_row(0, observation, calculations, store, spec.target) for observation in doubted]
+        rows += [
+            _row(0, observation, calculations, store, spec.target, lower) for observation in doubted
+        ]
     return rows
+
+
+def preliminary(store: Store, spec: CampaignSpec) -> list[Preliminary]:
+    """Candidates with values at lower rungs and none at the target, best first at their dearest."""
+    ranked = {row.candidate for row in ranking(store, spec, quarantined=True)}
+    candidates = {i: known for i, known in _lower(store, spec).items() if i not in ranked}
+    sign = 1.0 if spec.objective.goal == "min" else -1.0
+
+    def order(item: tuple[str, dict[str, float]]) -> float:
+        return sign * list(item[1].values())[-1]
+
+    found = []
+    for candidate_id, values in sorted(candidates.items(), key=order):
+        candidate = store.candidate(candidate_id)
+        found.append(
+            Preliminary(
+                candidate=candidate_id,
+                formula=candidate.formula,
+                spacegroup=candidate.spacegroup,
+                prototype=candidate.prototype,
+                property=spec.objective.property,
+                unit=spec.target.unit,
+                lower=values,
+            )
+        )
+    return found
+
+
+def unstable_candidates(store: Store, spec: CampaignSpec) -> list[Unstable]:
+    """Candidates found dynamically unstable, at whatever rung, in the order they were picked."""
+    calculations = store.calculations()
+    observations = store.observations(quarantined=True)
+    lowest = unstable(calculations, observations, spec.objective.property)
+    found = []
+    for calculation in calculations:
+        if calculation.id in lowest:
+            candidate = store.candidate(calculation.candidate)
+            found.append(
+                Unstable(
+                    candidate=candidate.id,
+                    formula=candidate.formula,
+                    spacegroup=candidate.spacegroup,
+                    prototype=candidate.prototype,
+                    fidelity=calculation.fidelity,
+                    minimum_frequency_thz=lowest[calculation.id],
+                    calculation=calculation.id,
+                )
+            )
+    return found
+
+
+def rung_statuses(store: Store, spec: CampaignSpec) -> tuple[RungStatus, ...]:
+    """Every rung, cheap to dear, with what its calculations took."""
+    calculations = store.calculations()
+    costs = measured_costs(calculations, spec.rungs)
+    picked = Counter(calculation.fidelity for calculation in calculations)
+    valued = Counter(o.fidelity for o in store.observations(spec.objective.property))
+    return tuple(
+        RungStatus(
+            fidelity=rung.fidelity,
+            calculations=picked[rung.fidelity],
+            values=valued[rung.fidelity],
+            core_seconds=cost,
+        )
+        for rung, cost in zip(spec.rungs, costs, strict=True)
+    )
 
 
 def best_first(observations: Sequence[Observation], goal: Goal) -> list[Observation]:
@@ -111,6 +223,7 @@ def status(store: Store, spec: CampaignSpec, now: float, *, steered: bool) -> St
     `now` is in seconds since the epoch; `steered` says whether a living process holds the lease.
     """
     calculations = store.calculations()
+    observations = store.observations(quarantined=True)
     counts = Counter(calculation.state for calculation in calculations)
     best = ranking(store, spec)
     seconds = [c.seconds for c in calculations if c.state is CalculationState.DONE and c.seconds]
@@ -137,6 +250,10 @@ def status(store: Store, spec: CampaignSpec, now: float, *, steered: bool) -> St
         expected_seconds_left=(
             typical * left / spec.dispatch.jobs if typical and state == "running" else None
         ),
+        core_hours=core_hours(calculations),
+        budget_core_hours=spec.budget.core_hours,
+        unstable=len(unstable(calculations, observations, spec.objective.property)),
+        rungs=rung_statuses(store, spec) if spec.ladder else (),
     )
 
 
@@ -159,6 +276,26 @@ def slots_busy(calculations: Sequence[Calculation], slots: int, now: float) -> f
     return min(1.0, busy / (slots * (end - begin)))
 
 
+def _at_target(observation: Observation, spec: CampaignSpec) -> bool:
+    """Whether a value counts; with one fidelity every value does."""
+    return not spec.ladder or observation.fidelity == spec.calculation.fidelity
+
+
+def _lower(store: Store, spec: CampaignSpec) -> dict[str, dict[str, float]]:
+    """Trusted values below the target, by candidate and then by fidelity, cheap to dear."""
+    if not spec.ladder:
+        return {}
+    known = {
+        (o.candidate, o.fidelity): o.value for o in store.observations(spec.objective.property)
+    }
+    found: dict[str, dict[str, float]] = {}
+    for rung in spec.ladder:
+        for (candidate, fidelity), value in known.items():
+            if fidelity == rung.fidelity:
+                found.setdefault(candidate, {})[fidelity] = value
+    return found
+
+
 def _campaign_state(
     calculations: Sequence[Calculation], stopped: str | None, *, steered: bool
 ) -> CampaignState:
@@ -175,6 +312,7 @@ def _row(
     calculations: dict[str, Calculation],
     store: Store,
     target: Property,
+    lower: dict[str, dict[str, float]],
 ) -> ResultRow:
     calculation = calculations[observation.calculation or ""]
     candidate: Candidate = store.candidate(observation.candidate)
@@ -202,4 +340,5 @@ def _row(
         calculation=calculation.id,
         seconds=calculation.seconds,
         quarantined=observation.quarantined,
+        lower=lower.get(candidate.id, {}),
     )

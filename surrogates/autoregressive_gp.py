@@ -34,13 +34,14 @@ class AutoregressiveGP(GaussianModel):
     to crystal: what no descriptor tells but the dearer fidelity shares. The lower fidelities have
     noise besides, which it does not share.
 
-    With several fidelities, the last column of every input (b x q x (d + 1)) is the fidelity's index,
-    0 for the cheapest.
+    With `coupled=False` every ρ is zero: each fidelity is a process alone. With several fidelities, the
+    last column of every input (b x q x (d + 1)) is the fidelity's index, 0 for the cheapest.
     """
 
-    def __init__(self, x: Tensor, y: Tensor, fidelities: int) -> None:
+    def __init__(self, x: Tensor, y: Tensor, fidelities: int, *, coupled: bool = True) -> None:
         super().__init__()
         self._fidelities = fidelities
+        self._coupled = coupled
         self._data = {"x": x, "y": y}
         descriptors, _ = self._split(x)
         columns = int(varies(descriptors).sum())
@@ -51,10 +52,13 @@ class AutoregressiveGP(GaussianModel):
 
         mean, std = self._length_prior
         self.log_length = _parameters(fidelities, mean - std**2)
-        self.log_amplitude = _parameters(fidelities, DIFFERENCE)
-        self.log_amplitude.data[0] = 0.0
+        self.log_amplitude = _parameters(fidelities, 0.0)
+        self._amplitudes = torch.zeros(fidelities, dtype=torch.float64)
+        if coupled:
+            self._amplitudes[1:] = DIFFERENCE
         self.rough_logit = _parameters(fidelities, ROUGH)
-        self.slope = _parameters(fidelities - 1, 1.0)
+        self.slope = _parameters(fidelities - 1, 1.0 if coupled else 0.0)
+        self.slope.requires_grad_(coupled)
         self.log_noise = _parameters(fidelities - 1, NOISE)
         self._distances: Tensor | None = None
         self._solved: tuple[Tensor, Tensor] | None = None
@@ -78,8 +82,7 @@ class AutoregressiveGP(GaussianModel):
         return (
             likelihood
             + normal(self.log_length, *self._length_prior)
-            + normal(self.log_amplitude[:1], 0.0, 0.5)
-            + normal(self.log_amplitude[1:], DIFFERENCE, 0.7)
+            + normal(self.log_amplitude - self._amplitudes, 0.0, 0.6)
             + normal(self.rough_logit, ROUGH, 1.5)
             + normal(self.slope, 1.0, 0.5)
             + normal(self.log_noise, NOISE, 1.5)
@@ -166,7 +169,8 @@ class AutoregressiveGP(GaussianModel):
     def dump(self) -> tuple[dict[str, JsonValue], dict[str, Tensor]]:
         """For `surrogates.persistence`: the training data and the fitted parameters."""
         parameters = {f"fitted.{name}": value for name, value in self.named_parameters()}
-        return {"fidelities": self._fidelities}, self._data | parameters
+        settings: dict[str, JsonValue] = {"fidelities": self._fidelities, "coupled": self._coupled}
+        return settings, self._data | parameters
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any], tensors: dict[str, Tensor]) -> AutoregressiveGP:

@@ -180,6 +180,83 @@ class SurrogateConformance:
         torch.testing.assert_close(one.variance, two.variance, rtol=1e-9, atol=1e-9)
 
 
+def ladder_data(rows: int, dear: int, seed: int = 0) -> TrainingData:
+    """`rows` at a cheap fidelity, the first `dear` of them at a dear one too: twice as much, and 1.
+
+    The last column of `x` is the fidelity.
+    """
+    cheap = example_data(rows, seed)
+    x = torch.cat([cheap.x, cheap.x[:dear]])
+    at = torch.cat([torch.zeros(rows, 1), torch.ones(dear, 1)]).double()
+    return TrainingData(
+        torch.cat([x, at], dim=1), torch.cat([cheap.y, 2 * cheap.y[:dear] + 1]), fidelities=2
+    )
+
+
+class MultiFidelityConformance:
+    """What a surrogate with `multi_fidelity = True` must do besides; give it `surrogate`."""
+
+    rows, dear, seed = 24, 6, 5
+
+    @pytest.fixture(scope="class")
+    def model(self, surrogate: Surrogate) -> Model:
+        """Fitted once on `ladder_data`."""
+        assert getattr(surrogate, "multi_fidelity", False)
+        return surrogate.fit(ladder_data(self.rows, self.dear), self.seed)
+
+    def test_the_lower_fidelity_tells_of_the_dearer(self, model: Model) -> None:
+        """What was measured below only is predicted much better than by the mean."""
+        data = ladder_data(self.rows, self.dear)
+        x = data.x[self.dear : self.rows].clone()
+        truth = 2 * data.y[self.dear : self.rows] + 1
+        x[:, -1] = 1.0
+        with torch.no_grad():
+            error = (model.posterior(x).mean - truth).square().mean()
+        assert error < 0.2 * (truth - data.y[self.rows :].mean()).square().mean()
+
+    def test_pairs_of_candidates_and_fidelities_have_a_joint_covariance(self, model: Model) -> None:
+        """Symmetric, positive, and a new candidate's two values are correlated."""
+        new = ladder_data(5, 5, seed=1).x
+        with torch.no_grad():
+            _, covariance = joint_moments(model, new)
+        torch.testing.assert_close(covariance, covariance.mT)
+        scale = float(covariance.diagonal().mean())
+        assert float(torch.linalg.eigvalsh(covariance)[0]) > -1e-6 * scale
+        pairs = covariance[torch.arange(5), torch.arange(5, 10)]
+        assert bool((pairs > 0).all())
+
+    def test_a_value_below_narrows_the_one_above(self, surrogate: Surrogate) -> None:
+        """A candidate measured at the cheap fidelity is less uncertain at the dear one."""
+        data = ladder_data(self.rows, self.dear)
+        x = data.x[self.rows - 1 : self.rows].clone()
+        x[:, -1] = 1.0
+        rows = torch.arange(len(data.x)) != self.rows - 1
+        without = TrainingData(data.x[rows], data.y[rows], fidelities=2)
+        with torch.no_grad():
+            blind = surrogate.fit(without, self.seed).posterior(x).variance
+            told = surrogate.fit(data, self.seed).posterior(x).variance
+        assert float(told) < float(blind)
+
+    def test_without_a_value_at_the_target_there_is_no_model(self, surrogate: Surrogate) -> None:
+        """SurrogateError: nothing says what the target is like."""
+        data = ladder_data(self.rows, self.dear)
+        with pytest.raises(SurrogateError):
+            surrogate.fit(
+                TrainingData(data.x[: self.rows], data.y[: self.rows], fidelities=2), self.seed
+            )
+
+    def test_a_saved_model_comes_back(self, model: Model, tmp_path: Path) -> None:
+        """The same posterior from disk, for surrogates whose model can be saved."""
+        if not hasattr(model, "dump"):
+            pytest.skip("the model has no dump and restore")
+        save(model, tmp_path)
+        x = ladder_data(5, 5, seed=1).x
+        with torch.no_grad():
+            one, two = (fitted.posterior(x) for fitted in (model, load(tmp_path)))
+        torch.testing.assert_close(one.mean, two.mean, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(one.variance, two.variance, rtol=1e-9, atol=1e-9)
+
+
 NewDescriptor = Callable[[], Descriptor]
 
 

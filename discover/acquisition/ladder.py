@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from discover.acquisition.adapters import Acquisition
-from discover.acquisition.context import Array
-from discover.acquisition.selection import Selection, select
+from discover.acquisition.context import Array, orientations
+from discover.acquisition.functions import log_ei
+from discover.acquisition.selection import CHUNK, Selection, select
 from discover.campaign import Goal
 
 if TYPE_CHECKING:
@@ -22,13 +23,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RungSelection:
-    """A picked candidate, the rung that it is to be computed at, and the share of the target's
-    variance that this is expected to explain.
-    """
+    """A picked candidate, what the model expects of it at the target, and the rung to compute it at."""
 
     candidate: Selection
     rung: int
-    explains: float
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What results at each rung would do to the target of n candidates.
+
+    `mean` and `std` (n) are those of the target's result to come; `shift` (n x F) is the standard
+    deviation by which a result at each rung is expected to move the mean.
+    """
+
+    mean: Array
+    std: Array
+    shift: Array
 
 
 def select_rung(
@@ -46,15 +57,18 @@ def select_rung(
     picks: int | None = None,
     seed: int = 0,
 ) -> RungSelection:
-    """The best candidate by its score at the target, and the rung that tells most of it for its cost.
+    """The candidate that the acquisition would compute dearly, or a cheaper look that comes before it.
 
     `asked` (N x F) marks the rungs, cheap to dear, at which a candidate was computed already, and
     `costs` (F) holds what one calculation takes at each. `pending` (p x (d + 1)) has the rung's index
     as its last column; everything else is as in `selection.select`, `observed` at the target.
 
-    The acquisition sees nothing of the ladder: it scores what it always scores, the target's mean and
-    standard deviation, so that every one of them works. The rung is then the one that explains most of
-    the candidate's variance at the target for its cost.
+    The acquisition sees nothing of the ladder: it scores the target's mean and standard deviation, as
+    it always does, so that every one of them works. A look at candidate x on rung m is worth the
+    improvement that it promises over the mean τ of the one chosen, E[max(μ'(x) - τ, 0)], where the new
+    mean μ'(x) is normal about the present one with the deviation `Looks.shift`: the knowledge gradient
+    (Frazier et al., INFORMS J. Comput. 21, 599 (2009)) of the choice. What gives most for its cost is
+    done: a look at any candidate, or the chosen one at the target. With one rung, that is all there is.
     """
     import torch
 
@@ -76,33 +90,57 @@ def select_rung(
         seed=seed,
     )[0]
     if rungs == 1:
-        return RungSelection(best, 0, 1.0)
+        return RungSelection(best, 0)
     running = np.zeros((0, features.shape[1] + 1)) if pending is None else pending
     with torch.no_grad():
         belief = Belief(model, torch.from_numpy(np.asarray(running, dtype=np.float64)))
-        shares = explained_shares(belief, features[best.index], rungs)
-    worth = np.where(asked[best.index], -np.inf, shares / np.asarray(costs))
-    rung = int(worth.argmax())
-    return RungSelection(best, rung, float(shares[rung]))
+        found = looks(belief, features, rungs)
+    views = orientations(goal, np.asarray(observed, dtype=np.float64))
+    view = max(views, key=lambda view: float(view.of(found.mean)[best.index]))
+    gain = log_gain(view.of(found.mean), found.shift, float(view.of(found.mean)[best.index]))
+    worth = gain - np.log(costs)
+    worth[asked] = -np.inf
+    worth[np.arange(len(ids)) != best.index, -1] = -np.inf  # only the chosen one is computed dearly
+    index, rung = (int(place) for place in np.unravel_index(worth.argmax(), worth.shape))
+    if index == best.index:
+        return RungSelection(best, rung)
+    chosen = Selection(
+        index, float(found.mean[index]), float(found.std[index]), float(worth[index, rung])
+    )
+    return RungSelection(chosen, rung)
 
 
-def explained_shares(belief: Belief, features: Array, rungs: int) -> Array:
-    """Share of a candidate's variance at the target that its result at each rung would explain.
+def log_gain(mean: Array, shift: Array, threshold: float) -> Array:
+    """Logarithm of E[max(μ' - threshold, 0)] (n x F) for means (n) that move by `shift` (n x F)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = (mean[:, None] - threshold) / shift
+        return np.where(shift > 0, log_ei(np.where(shift > 0, z, 0.0)) + np.log(shift), -np.inf)
 
-    cov(f, y_m)² / (var f · var y_m), where f is the target without noise and y_m what would be
-    observed at rung m: the square of the standard deviation by which the mean at the target is
-    expected to move, in units of the one at the target (Frazier et al., INFORMS J. Comput. 21, 599
-    (2009), eq. 14, for a correlated measurement).
+
+def looks(belief: Belief, features: Array, rungs: int) -> Looks:
+    """What a result at each rung would tell of the target, for candidates (n x d).
+
+    The mean at the target moves by cov(f, y_m) / √var(y_m), where f is the target without noise and y_m
+    what would be observed at rung m (Frazier et al. (2009), eq. 14).
     """
+    parts = [_looks(belief, features[i : i + CHUNK], rungs) for i in range(0, len(features), CHUNK)]
+    return Looks(
+        np.concatenate([part.mean for part in parts]),
+        np.concatenate([part.std for part in parts]),
+        np.concatenate([part.shift for part in parts]),
+    )
+
+
+def _looks(belief: Belief, features: Array, rungs: int) -> Looks:
     import torch
 
-    points = torch.from_numpy(np.stack([np.append(features, rung) for rung in range(rungs)]))
-    _, covariance = belief.moments(points)
-    results = covariance.diagonal() + belief.noise(points).diagonal()
-    with_target = covariance[-1]
-    scale = float(with_target[-1]) * results
-    shares = torch.where(scale > 0, with_target.square() / scale, torch.zeros(()).double())
-    return shares.clamp(0.0, 1.0).numpy()
+    at_rungs = np.stack([with_rung(features, rung, rungs) for rung in range(rungs)], axis=1)
+    points = torch.from_numpy(at_rungs)  # n x F x (d + 1): the rungs of a candidate jointly
+    mean, covariance = belief.moments(points)
+    noise = belief.noise(points).diagonal(dim1=-2, dim2=-1)
+    results = (covariance.diagonal(dim1=-2, dim2=-1) + noise).clamp_min(0.0)
+    shift = torch.where(results > 0, covariance[:, -1].abs() / results.sqrt(), 0.0)
+    return Looks(mean[:, -1].numpy(), results[:, -1].sqrt().numpy(), shift.numpy())
 
 
 def with_rung(features: Array, rung: npt.NDArray[np.int64] | int, rungs: int) -> Array:

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from discover.cli.campaigns import Campaign, Json
-from discover.cli.output import print_json, print_ranking, print_status
+from discover.cli.output import (
+    print_json,
+    print_preliminary,
+    print_ranking,
+    print_status,
+    print_unstable,
+)
 
 if TYPE_CHECKING:
     from discover.campaign import CampaignSpec
@@ -49,21 +55,37 @@ def results(
     quarantined: Annotated[
         bool, typer.Option("--quarantined", help="Also values in quarantine, unranked.")
     ] = False,
+    lower: Annotated[
+        bool, typer.Option("--lower", help="Instead: candidates known at lower rungs only.")
+    ] = False,
+    unstable: Annotated[
+        bool, typer.Option("--unstable", help="Instead: candidates found dynamically unstable.")
+    ] = False,
 ) -> None:
     """Rank what was computed, best first."""
+    from discover import results as found
     from discover.folder import CampaignFolder
-    from discover.results import ranking
 
+    if lower and unstable:
+        raise typer.BadParameter("--lower and --unstable are two questions: ask one")
     folder = CampaignFolder.at(campaign)
     spec = folder.load()
     with closing(_store_to_read(folder, spec)) as store:
-        rows = ranking(store, spec, quarantined=quarantined)[:top]
+        rows = found.ranking(store, spec, quarantined=quarantined)[:top]
+        below = found.preliminary(store, spec)[:top]
+        imaginary = found.unstable_candidates(store, spec)[:top]
     if as_json:
-        print_json(rows)
-    elif rows:
-        print_ranking(rows, spec.target)
+        print_json(below if lower else imaginary if unstable else rows)
+    elif lower:
+        print_preliminary(below, spec.target)
+    elif unstable:
+        print_unstable(imaginary)
     else:
-        typer.echo("no results yet")
+        print_ranking(rows, spec.target) if rows else typer.echo("no results yet")
+        if below:
+            typer.echo(f"{len(below)} more are known at lower rungs only (--lower lists them)")
+        if imaginary:
+            typer.echo(f"{len(imaginary)} are dynamically unstable (--unstable lists them)")
 
 
 def report(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from discover.properties import Property
     from discover.records import Record
-    from discover.results import ResultRow, Status
+    from discover.results import Preliminary, ResultRow, Status, Unstable
 
 
 def print_json(content: Record | Sequence[Record] | dict[str, Any] | list[Any]) -> None:
@@ -48,9 +48,20 @@ def print_ranking(rows: Sequence[ResultRow], target: Property) -> None:
         title=f"{target.label} in {target.unit} ({', '.join(sorted({r.fidelity for r in rows}))})",
         title_justify="left",
     )
-    for heading in ("#", "formula", "structure", "value", "predicted (90 %)", "picked by", "job"):
-        right = heading in {"#", "value", "predicted (90 %)"}
-        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+    below = list(dict.fromkeys(fidelity for row in rows for fidelity in row.lower))
+    left = {"formula", "structure", "picked by", "job"}
+    headings = [
+        "#",
+        "formula",
+        "structure",
+        "value",
+        *below,
+        "predicted (90 %)",
+        "picked by",
+        "job",
+    ]
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in left else "right", no_wrap=True)
     for row in rows:
         expected = (
             "–"
@@ -62,12 +73,44 @@ def print_ranking(rows: Sequence[ResultRow], target: Property) -> None:
             row.formula,
             row.prototype,
             f"{row.value:.3g}" + (" (quarantined)" if row.quarantined else ""),
+            *(_given(row.lower.get(fidelity)) for fidelity in below),
             expected,
             row.picked_by,
             row.calculation,
         )
     console = Console()
     (console if console.is_terminal else Console(width=120)).print(table)
+
+
+def print_preliminary(rows: Sequence[Preliminary], target: Property) -> None:
+    """Candidates that are known at lower rungs only, as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        title=f"known at lower rungs only: {target.label} in {target.unit}", title_justify="left"
+    )
+    below = list(dict.fromkeys(fidelity for row in rows for fidelity in row.lower))
+    for heading in ("formula", "structure", *below):
+        table.add_column(heading, justify="right" if heading in below else "left", no_wrap=True)
+    for row in rows:
+        values = (_given(row.lower.get(fidelity)) for fidelity in below)
+        table.add_row(row.formula, row.prototype, *values)
+    console = Console()
+    (console if console.is_terminal else Console(width=120)).print(table)
+
+
+def print_unstable(rows: Sequence[Unstable]) -> None:
+    """Candidates that have no value because they are dynamically unstable, a line each."""
+    for row in rows:
+        typer.echo(
+            f"{row.formula} ({row.prototype}): dynamically unstable, "
+            f"{row.minimum_frequency_thz:.3g} THz at {row.fidelity}"
+        )
+
+
+def _given(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
 
 
 def print_status(status: Status) -> None:
@@ -90,6 +133,15 @@ def print_status(status: Status) -> None:
         )
     if status.slots_busy is not None:
         console.print(f"  slots         {status.slots}, busy {status.slots_busy:.1%} of the time")
+    for rung in status.rungs:
+        took = f", {duration(rung.core_seconds)} x cores each" if rung.core_seconds else ""
+        console.print(
+            f"  at {rung.fidelity}: {rung.calculations} calculations, {rung.values} values{took}"
+        )
+    if status.unstable:
+        console.print(f"  unstable      {status.unstable} candidates, which have no value")
+    if status.budget_core_hours is not None:
+        console.print(f"  core hours    {status.core_hours:.3g} of {status.budget_core_hours:.3g}")
     if status.seconds_per_calculation is not None:
         console.print(f"  a calculation takes {duration(status.seconds_per_calculation)}")
     if status.expected_seconds_left is not None:
