@@ -104,7 +104,9 @@ def distill(
     crystals: Annotated[
         int | None, typer.Option(min=1, help="Only so many crystals; for a trial.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Other than the usual number.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of each stage, other than usual.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Teach a small MACE on a large potential, from nothing: how `mace:bundled` was made (hours)."""
@@ -118,7 +120,9 @@ def distill(
         out,
         resume=resume,
         crystals=families(SEED)[:crystals],
-        training=TRAINING.model_copy(update={"epochs": epochs or TRAINING.epochs}),
+        training=[
+            stage.model_copy(update={"epochs": epochs or stage.epochs}) for stage in TRAINING
+        ],
         told=lambda line: typer.echo(line, err=True),
     )
     if as_json:

@@ -29,7 +29,7 @@ def card(
     teacher_licence: str | None,
     seed: int,
     architecture: Architecture,
-    training: TrainingSettings,
+    training: Sequence[TrainingSettings],
     trained: TrainedModel,
 ) -> dict[str, Any]:
     """Plain data for JSON; errors are against the teacher, by kind of configuration.
@@ -54,7 +54,7 @@ def card(
         "formulas": len({formula(example.atoms) for example in dataset.train}),
         "kept_out_formulas": sorted({formula(frame) for frame in dataset.test}),
         "architecture": architecture.model_dump(mode="json"),
-        "training": training.model_dump(mode="json"),
+        "training": [stage.model_dump(mode="json") for stage in training],
         "best_epoch": trained.best.number,
         "accuracy": {
             "validation": _by_kind(potential, [example.atoms for example in dataset.valid]),

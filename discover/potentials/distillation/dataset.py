@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 VALIDATION_SHARE = 0.05
-MAX_FORCE_EV_PER_ANGSTROM = 15.0
-MAX_STRESS_EV_PER_ANGSTROM3 = 0.6
-"""Configurations beyond these (96 GPa) are far from any crystal that is searched for: not learned."""
+MAX_FORCE_EV_PER_ANGSTROM = 6.0
+MAX_STRESS_EV_PER_ANGSTROM3 = 0.2
+"""Configurations beyond these (32 GPa) are far from any crystal that is searched for: not learned."""
 
 _FORCE_SCALE = 1.0
 _STRESS_SCALE = 0.05

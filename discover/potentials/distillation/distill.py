@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from discover.errors import PotentialError
 from discover.potentials import unknown_elements
@@ -18,17 +18,32 @@ from discover.potentials.distillation.labels import label, read_labels
 from discover.potentials.mace import MACEPotential
 from discover.potentials.mace_training import (
     Architecture,
+    Epoch,
     NewModel,
     TrainingSettings,
     train_mace,
 )
 from discover.potentials.mace_weights import save_weights, write_card
 
+if TYPE_CHECKING:
+    import torch
+
 SEED = 4
 """Of the bundled potential: crystals, configurations, what is kept out, weights."""
 
 ARCHITECTURE = Architecture(channels=48, max_l=1, max_ell=2, correlation=2, r_max_angstrom=5.0)
-TRAINING = TrainingSettings(epochs=20, forces_weight=3.0)
+TRAINING = (
+    TrainingSettings(epochs=20, forces_weight=3.0),
+    TrainingSettings(
+        epochs=14,
+        learning_rate=4e-3,
+        final_learning_rate=5e-5,
+        energy_weight=3.0,
+        forces_weight=30.0,
+        stress_weight=1500.0,
+    ),
+)
+"""Stages, one after the other: energies first, then forces and stresses, which take longer to learn."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +61,7 @@ def distill(
     resume: bool = False,
     crystals: Sequence[Family] | None = None,
     architecture: Architecture = ARCHITECTURE,
-    training: TrainingSettings = TRAINING,
+    training: Sequence[TrainingSettings] = TRAINING,
     told: Callable[[str], None] = lambda _: None,
 ) -> Distilled:
     """Label configurations with the teacher, train a MACE on them, and write its weights and card.
@@ -74,19 +89,19 @@ def distill(
     frames = read_labels(labels)
     dataset = split(frames, SEED)
     told(f"training on {len(dataset.train)} configurations, {len(dataset.test)} are kept out")
-    trained = train_mace(
-        dataset.train,
-        dataset.valid,
-        directory / "training",
-        training,
-        NewModel(architecture, elemental_energies(frames)),
-        lambda epoch: told(
-            f"epoch {epoch.number} of {epoch.of}: {1e3 * epoch.energy_rmse_ev_per_atom:.0f} meV/atom,"
-            f" {1e3 * epoch.forces_rmse_ev_per_angstrom:.0f} meV/Å"
-        ),
-    )
+    model: NewModel | torch.nn.Module = NewModel(architecture, elemental_energies(frames))
+    for number, settings in enumerate(training, start=1):
+        trained = train_mace(
+            dataset.train,
+            dataset.valid,
+            directory / f"training-{number}",
+            settings,
+            model,
+            lambda epoch, stage=number: told(_progress(epoch, stage, len(training))),
+        )
+        model = trained.load()
     weights = directory / "distilled.safetensors"
-    save_weights(trained.load(), weights)
+    save_weights(model, weights)
     content = card(
         MACEPotential(str(weights)),
         dataset,
@@ -100,6 +115,14 @@ def distill(
     write_card(weights, content)
     told(f"the model is {weights}, its card is beside it")
     return Distilled(weights, content)
+
+
+def _progress(epoch: Epoch, stage: int, stages: int) -> str:
+    return (
+        f"stage {stage} of {stages}, epoch {epoch.number} of {epoch.of}:"
+        f" {1e3 * epoch.energy_rmse_ev_per_atom:.0f} meV/atom,"
+        f" {1e3 * epoch.forces_rmse_ev_per_angstrom:.0f} meV/Å"
+    )
 
 
 def _check_elements(teacher: Potential, crystals: Sequence[Family]) -> None:

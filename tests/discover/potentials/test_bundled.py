@@ -63,7 +63,7 @@ def test_its_card_is_that_of_the_scripts():
     assert card["teacher"] == "sevennet:7net-l3i5"
     assert card["teacher_licence"] == "MIT"
     assert card["architecture"] == ARCHITECTURE.model_dump(mode="json")
-    assert card["training"] == TRAINING.model_dump(mode="json")
+    assert card["training"] == [stage.model_dump(mode="json") for stage in TRAINING]
     formulas = {family.formula for family in families(SEED)}
     kept_out = {formula for formula in formulas if is_held_out(formula, SEED)}
     assert set(card["kept_out_formulas"]) <= kept_out

@@ -12,6 +12,7 @@ from discover.potentials.mace_training import Architecture, TrainingSettings
 
 TINY = Architecture(channels=4, max_ell=1, correlation=1, r_max_angstrom=4.0)
 ONCE = TrainingSettings(epochs=1, batch_size=8)
+AGAIN = TrainingSettings(epochs=1, batch_size=8, forces_weight=30.0)
 CRYSTALS = families(SEED, ("Cu", "O"))
 
 
@@ -24,7 +25,7 @@ def distilled(tmp_path_factory):
         folder,
         crystals=CRYSTALS,
         architecture=TINY,
-        training=ONCE,
+        training=(ONCE, AGAIN),
         told=told.append,
     )
     return result, told, folder
@@ -54,7 +55,8 @@ def test_the_card_says_what_was_kept_out_and_how_good_it_is_there(distilled):
 def test_progress_is_told(distilled):
     told = "\n".join(distilled[1])
     assert f"labelled {len(CRYSTALS)} of {len(CRYSTALS)} crystals" in told
-    assert "epoch 1 of 1" in told
+    assert "stage 1 of 2, epoch 1 of 1" in told
+    assert "stage 2 of 2, epoch 1 of 1" in told
 
 
 def test_a_folder_that_is_not_empty_needs_resume(distilled):
@@ -67,7 +69,7 @@ def test_a_folder_that_is_not_empty_needs_resume(distilled):
         resume=True,
         crystals=CRYSTALS,
         architecture=TINY,
-        training=ONCE,
+        training=(ONCE, AGAIN),
     )
     assert again == result
 
