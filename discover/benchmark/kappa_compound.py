@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from pydantic import FiniteFloat, ValidationError
@@ -24,7 +24,13 @@ from discover.calculations.lattice.force_constants import (
 from discover.calculations.lattice.forces import ForceLog
 from discover.calculations.lattice.relaxation import relax
 from discover.calculations.lattice.stability import minimum_frequency
-from discover.calculations.lattice.supercells import Matrix, choose_mesh, choose_supercell
+from discover.calculations.lattice.supercells import (
+    Matrix,
+    atoms_in,
+    choose_mesh,
+    choose_supercell,
+    image_distance,
+)
 from discover.errors import CalculationError, DiscoverError, StructureError
 from discover.files import write_atomically
 from discover.records import Record, content_hash
@@ -58,6 +64,10 @@ class Settings(Record):
     min_length_angstrom: float = 7.5
     min_atoms: int = 48
     max_atoms: int = 256
+    second_order_min_length_angstrom: float = 15.0
+    """Modes need second-order force constants that reach farther than the third-order ones: acoustic
+    branches, whose order decides which is compared with which, and long waves hang on them."""
+    second_order_max_atoms: int = 512
     mesh_length_angstrom: float = 40.0
     max_imaginary_thz: float = 0.1
     """A lower frequency than its negative makes a compound unstable: it has no conductivity."""
@@ -140,12 +150,13 @@ def check_compound(compound: Compound, settings: Settings) -> None:
     reference modes are not the irreducible ones of its mesh; CalculationError where the supercell is
     too large for its limits or for the memory at hand.
     """
-    ph3 = _phonons(compound, primitive_cell(compound.crystal), settings)
-    check_memory(len(ph3.supercell), settings.force_constants)
+    cell = primitive_cell(compound.crystal)
+    supercells = _supercells(compound, cell, settings)
+    check_memory(atoms_in(supercells.unit_cell, supercells.third), settings.force_constants)
     if compound.modes is None:
         return
     reference = compound.modes
-    qpoints, weights = irreducible_qpoints(ph3, reference.mesh)
+    qpoints, weights = irreducible_qpoints(phonon_calculation(cell, np.eye(3)), reference.mesh)
     same = weights.shape == reference.weights.shape and np.array_equal(weights, reference.weights)
     if not same or np.abs(qpoints - reference.qpoints).max() > 1e-6:
         raise StructureError(
@@ -154,11 +165,11 @@ def check_compound(compound: Compound, settings: Settings) -> None:
             f"{len(weights)} irreducible ones: qpoints, weights and q_mesh must be those of phono3py "
             "for its standard primitive cell"
         )
-    bands = 3 * len(ph3.primitive)
+    bands = 3 * len(cell)
     if reference.modes.shape[1] != bands:
         raise StructureError(
             f"{compound.id} ({compound.formula}): the reference has {reference.modes.shape[1]} bands, "
-            f"and a primitive cell of {len(ph3.primitive)} atoms has {bands}"
+            f"and a primitive cell of {len(cell)} atoms has {bands}"
         )
 
 
@@ -229,23 +240,52 @@ def _compute(
 
 def _phonons(compound: Compound, cell: Atoms, settings: Settings) -> Phono3py:
     """Phono3py of a primitive cell, in the supercells of the compound or chosen ones."""
-    third = compound.conditions.supercell
-    if third is None:
-        third = choose_supercell(
-            cell,
-            min_length_angstrom=settings.min_length_angstrom,
-            min_atoms=settings.min_atoms,
-            max_atoms=settings.max_atoms,
-        )
-        return phonon_calculation(cell, third)
-    unit_cell = _as_in_file(compound, cell)
-    columns = (cell.cell.array @ np.linalg.inv(unit_cell.cell.array)).T
+    supercells = _supercells(compound, cell, settings)
+    columns = (cell.cell.array @ np.linalg.inv(supercells.unit_cell.cell.array)).T
     return phonon_calculation(
-        unit_cell,
-        third,
-        compound.conditions.second_order_supercell,
+        supercells.unit_cell,
+        supercells.third,
+        supercells.second,
         primitive_matrix=np.rint(_CENTRINGS * columns) / _CENTRINGS,
     )
+
+
+class _Supercells(NamedTuple):
+    """In multiples of the unit cell's vectors; `second` None where it is the third order's."""
+
+    unit_cell: Atoms
+    third: Matrix
+    second: Matrix | None
+
+
+def _supercells(compound: Compound, cell: Atoms, settings: Settings) -> _Supercells:
+    given = compound.conditions
+    if given.supercell is not None:
+        unit_cell = _as_in_file(compound, cell)
+        return _Supercells(unit_cell, given.supercell, given.second_order_supercell)
+    third = choose_supercell(
+        cell,
+        min_length_angstrom=settings.min_length_angstrom,
+        min_atoms=settings.min_atoms,
+        max_atoms=settings.max_atoms,
+    )
+    return _Supercells(cell, third, _second_order_supercell(cell, third, settings))
+
+
+def _second_order_supercell(cell: Atoms, third: Matrix, settings: Settings) -> Matrix | None:
+    """One of the length wanted, or as long as its atoms allow; None where the third order's is."""
+    length = settings.second_order_min_length_angstrom
+    while length > image_distance(cell, third):
+        try:
+            return choose_supercell(
+                cell,
+                min_length_angstrom=length,
+                min_atoms=settings.min_atoms,
+                max_atoms=settings.second_order_max_atoms,
+            )
+        except CalculationError:  # too many atoms
+            length -= 1.0
+    return None
 
 
 def _as_in_file(compound: Compound, primitive: Atoms) -> Atoms:
