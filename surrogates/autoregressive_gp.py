@@ -79,7 +79,7 @@ class AutoregressiveGP(GaussianModel):
         def normal(value: Tensor, mean: float, std: float) -> Tensor:
             return 0.5 * ((value - mean) / std).square().sum()
 
-        return (
+        loss: Tensor = (
             likelihood
             + normal(self.log_length, *self._length_prior)
             + normal(self.log_amplitude - self._amplitudes, 0.0, 0.6)
@@ -87,6 +87,7 @@ class AutoregressiveGP(GaussianModel):
             + normal(self.slope, 1.0, 0.5)
             + normal(self.log_noise, NOISE, 1.5)
         )
+        return loss
 
     def moments(self, x: Tensor, *, observation_noise: bool = False) -> tuple[Tensor, Tensor]:
         """Joint mean and covariance over (candidate, fidelity) pairs."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class FidelityStack:
-    """The surrogate `base` at each fidelity, which sees the value at the one below beside the descriptors.
+    """The surrogate `base` at each fidelity, which sees the value below beside the descriptors.
 
     A value is a straight line in the one below it, plus what `base` learns of the difference from the
     descriptors and that value. Where the value below is not known, the model of that fidelity predicts

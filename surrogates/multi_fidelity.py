@@ -68,7 +68,7 @@ def _fitted(model: AutoregressiveGP) -> AutoregressiveGP:
         model.zero_grad()
         try:
             value = model.loss()
-        except torch.linalg.LinAlgError:  # float64 cannot factorize it: the line search turns
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined] # float64 cannot factorize it: the line search turns
             return np.inf, np.zeros_like(values)
         value.backward()
         gradients = [p.grad.flatten() for p in parameters if p.grad is not None]

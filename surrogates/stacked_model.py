@@ -37,8 +37,8 @@ class StackedModel(GaussianModel):
     """Fidelities that each take the value below as an input, jointly Gaussian to first order.
 
     f_m(x) = a + b f_{m-1}(x) + r_m(x, f_{m-1}(x)), linearized about the mean of f_{m-1}: with the slope
-    g = b + ∂r/∂f, cov(f_m) = cov(r_m) + g cov(f_{m-1}) gᵀ and cov(f_m, f_j) = g cov(f_{m-1}, f_j). A value
-    that was measured below the last fidelity is what it is: it has no variance.
+    g = b + ∂r/∂f, cov(f_m) = cov(r_m) + g cov(f_{m-1}) gᵀ and cov(f_m, f_j) = g cov(f_{m-1}, f_j). A
+    value that was measured below the last fidelity is what it is: it has no variance.
     """
 
     def __init__(self, levels: Sequence[Level]) -> None:
@@ -71,7 +71,7 @@ class StackedModel(GaussianModel):
         return torch.where(known, values, mean), torch.where(known, 0.0, variance)
 
     def _propagate(self, x: Tensor) -> tuple[list[Tensor], list[list[Tensor]], list[Tensor]]:
-        """Means (b x q) of all fidelities, covariances (b x q x q) of all pairs, noise variances (b x q)."""
+        """Means and noise variances (b x q) of all fidelities, covariances (b x q x q) of all pairs."""
         means: list[Tensor] = []
         noises: list[Tensor] = []
         covariances: list[list[Tensor]] = []

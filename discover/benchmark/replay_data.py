@@ -85,6 +85,7 @@ def _candidates(files: Sequence[Path], descriptors: Sequence[str]) -> list[Candi
     import ase.io
 
     from discover.structures.crystal import Crystal
+    from discover.structures.fingerprint import reduced_formula
     from discover.structures.symmetry import spacegroup
     from surrogates.descriptors import featurize
 
@@ -97,7 +98,7 @@ def _candidates(files: Sequence[Path], descriptors: Sequence[str]) -> list[Candi
             found.append(
                 Candidate(
                     id=str(atoms.info[ID]),
-                    formula=atoms.symbols.formula.reduce()[0].format("metal"),
+                    formula=reduced_formula(crystal),
                     spacegroup=spacegroup(crystal),
                     prototype=str(atoms.info.get("prototype", "unknown")),
                     crystal=crystal,

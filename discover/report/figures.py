@@ -74,7 +74,7 @@ def search_figure(
     axes.set_xlim(0.5, max(len(rows), 2) + 0.5)
     axes.xaxis.set_major_locator(_whole_numbers())
     axes.margins(y=0.12)
-    _scale(axes, axes.yaxis, target)
+    property_scale(axes, axes.yaxis, target)
     axes.set_xlabel("results, in the order they were picked")
     axes.set_ylabel(_axis_label(target))
     _shrink_crowded(axes)
@@ -110,7 +110,7 @@ def parity_figure(rows: Sequence[ResultRow], target: Property) -> Figure:
     axes.set_xlim(*limits)
     axes.set_ylim(*limits)
     for axis in (axes.xaxis, axes.yaxis):
-        _scale(axes, axis, target)
+        property_scale(axes, axis, target)
     axes.set_aspect("equal")
     axes.set_xlabel(f"computed ({_scale_unit(target)})")
     axes.set_ylabel(f"predicted before computing ({_scale_unit(target)})")
@@ -199,7 +199,7 @@ def inside_interval(row: ResultRow) -> bool:
     return low <= row.value <= high
 
 
-def _scale(axes: Axes, axis: Axis, target: Property) -> None:
+def property_scale(axes: Axes, axis: Axis, target: Property) -> None:
     """Plain numbers on the axis; logarithmic where the property is learned so."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 

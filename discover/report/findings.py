@@ -18,8 +18,18 @@ from discover.report.figures import (
     parity_figure,
     search_figure,
 )
+from discover.report.ladder import ladder_figure
 from discover.report.yardsticks import Array, believed_pool
-from discover.results import ResultRow, Status, ranking, status
+from discover.results import (
+    Preliminary,
+    ResultRow,
+    Status,
+    Unstable,
+    preliminary,
+    ranking,
+    status,
+    unstable_candidates,
+)
 from discover.store.base import Store
 
 if TYPE_CHECKING:
@@ -108,6 +118,16 @@ class Findings:
         return statistics.fmean(errors) if errors else None
 
     @cached_property
+    def preliminary(self) -> list[Preliminary]:
+        """Candidates known at lower rungs only, best first."""
+        return preliminary(self.store, self.spec)
+
+    @cached_property
+    def unstable(self) -> list[Unstable]:
+        """Candidates found dynamically unstable, in the order they were picked."""
+        return unstable_candidates(self.store, self.spec)
+
+    @cached_property
     def calculations(self) -> list[Calculation]:
         """Every calculation, by order."""
         return self.store.calculations()
@@ -173,6 +193,8 @@ class Findings:
             drawn["calibration"] = calibration_figure(self.z_scores)
         if len(self.judged) >= MIN_RESULTS:
             drawn["models"] = models_figure(self.judged, target)
+        if self.status.rungs and self.rows:
+            drawn["ladder"] = ladder_figure(self.rows, self.status.rungs, target)
         return drawn
 
     def search_figure(self) -> Figure:

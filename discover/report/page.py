@@ -28,7 +28,7 @@ from discover.report.findings import MIN_FORECASTS, Findings, few_results
 from discover.report.phonon_facts import PhononEntry, facts, phonon_entries
 from discover.report.phonons import dispersion_figure, transport_figure
 from discover.report.structures import crystal_svg, element_colours
-from discover.results import ResultRow
+from discover.results import ResultRow, RungStatus
 from discover.store.base import Store
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ DRAWN_PHONONS = 12
 DRAWN_UNSTABLE = 4
 """Candidates whose phonons are drawn: so many of the best, and so many without a conductivity."""
 SHOWN_PASSES = 12
+SHOWN_PRELIMINARY = 20
 TOP = 10
 """Results in the short form."""
 PACKAGES = (
@@ -96,13 +97,23 @@ def markdown_report(folder: CampaignFolder, spec: CampaignSpec, store: Store, no
     if state.reason:
         lines += ["", f"Ended: {state.reason}."]
     if findings.rows:
+        below = [rung.fidelity for rung in state.rungs[:-1]]
+        headings = ("#", "compound", "space group", spec.target.label, *below)
         lines += [
             "",
-            f"| # | compound | space group | {spec.target.label} | expected (90 %) | picked by | job |",
-            "| ---: | --- | --- | ---: | ---: | --- | --- |",
-            *(_markdown_row(row) for row in findings.rows[:TOP]),
+            f"| {' | '.join(headings)} | expected (90 %) | picked by | job |",
+            f"| ---: | --- | --- | ---: |{' ---: |' * len(below)} ---: | --- | --- |",
+            *(_markdown_row(row, below) for row in findings.rows[:TOP]),
             "",
         ]
+    if state.rungs:
+        lines += ["", *(_markdown_rung(rung) for rung in state.rungs), ""]
+    if findings.unstable:
+        names = ", ".join(
+            f"{notation.formula_text(row.formula)} {row.prototype}"
+            for row in findings.unstable[:TOP]
+        )
+        lines += ["", f"Dynamically unstable: {len(findings.unstable)} ({names}).", ""]
     lines += ["", _picture("The search so far", findings.search_figure())]
     entry = next(iter(phonon_entries(findings, folder)), None)
     if entry and (spectra := entry.spectra):
@@ -147,7 +158,14 @@ def _progress(findings: Findings) -> str:
     return " · ".join(told)
 
 
-def _markdown_row(row: ResultRow) -> str:
+def _markdown_rung(rung: RungStatus) -> str:
+    each = (
+        f", {notation.duration_text(rung.core_seconds)} x cores each" if rung.core_seconds else ""
+    )
+    return f"- {rung.fidelity}: {rung.calculations} calculations, {rung.values} values{each}"
+
+
+def _markdown_row(row: ResultRow, below: Sequence[str]) -> str:
     expected = "–"
     if row.predicted is not None:
         low, middle, high = (notation.number_text(value) for value in interval(row))
@@ -157,6 +175,7 @@ def _markdown_row(row: ResultRow) -> str:
         notation.formula_text(row.formula),
         f"{notation.spacegroup_text(row.spacegroup)} {row.prototype}",
         notation.quantity_text(row.value, row.unit),
+        *(notation.number_text(row.lower[f]) if f in row.lower else "–" for f in below),
         expected,
         row.picked_by,
         f"`{row.calculation[:8]}`",
@@ -196,6 +215,7 @@ def _html(findings: Findings, folder: CampaignFolder, charts: dict[str, str]) ->
         inside=sum(map(inside_interval, findings.forecasts)),
         table=_table(findings),
         drawn_structures=DRAWN_STRUCTURES,
+        shown_preliminary=SHOWN_PRELIMINARY,
         phonons=_phonons(findings, folder),
         passes=findings.store.passes()[: -SHOWN_PASSES - 1 : -1],
         campaign_file=_campaign_file(folder),

@@ -60,3 +60,25 @@ def test_known_candidates_share_formulas() -> None:
     known.add([candidate(1), candidate(2), candidate(3, "MgO"), candidate(1)])
     assert known.ids == {"c1", "c2", "c3"}
     assert known.of_formulas(["NaCl", "NaCl", "KCl"]) == ["c1", "c2"]
+
+
+def test_a_candidate_stays_until_it_was_picked_at_the_last_rung() -> None:
+    pool = Pool(rungs=3)
+    pool.add([candidate(1), candidate(2)])
+    assert pool.first() == ("c1", 0)
+    pool.take("c1", 0)
+    assert pool.first() == ("c1", 1)
+    pool.take("c2", 1)
+    assert (len(pool), pool.touched) == (2, 2)
+    np.testing.assert_array_equal(pool.open().asked, [[1, 0, 0], [0, 1, 0]])
+    pool.take("c1", 2)
+    assert pool.open().ids == ["c2"]
+    assert pool.first() == ("c2", 0)
+    assert (len(pool), pool.touched) == (1, 1)
+
+
+def test_busy_candidates_are_left_out_while_there_are_others() -> None:
+    pool = Pool(rungs=2)
+    pool.add([candidate(1), candidate(2)])
+    assert pool.open(without={"c1"}).ids == ["c2"]
+    assert pool.open(without={"c1", "c2"}).ids == ["c1", "c2"]

@@ -368,3 +368,72 @@ def test_a_potential_that_cannot_learn(quick_campaign: Path) -> None:
     edit(quick_campaign, learning={"every": 0})
     _, (problem,) = check_file(quick_campaign / "campaign.yaml")
     assert "learning.every" in problem
+
+
+EMT_RUNG = {"kind": "agl", "engine": "potential", "engine_settings": {"potential": "emt"}}
+LADDER = {
+    "surrogate": {"name": "multi-fidelity"},
+    "ladder": [EMT_RUNG | {"name": "rough"}],
+    "calculation": {"settings": {"volumes": 9}},
+}
+
+
+def problems_of(folder: Path, **sections: Any) -> list[str]:
+    edit(folder, **(LADDER | sections))
+    return check_file(folder / "campaign.yaml")[1]
+
+
+def test_a_ladder_is_sound(quick_campaign: Path) -> None:
+    assert problems_of(quick_campaign) == []
+
+
+@pytest.mark.parametrize(
+    ("sections", "key", "message"),
+    [
+        ({"ladder": [EMT_RUNG | {"kind": "agk"}]}, "ladder.0.kind", "did you mean 'agl'?"),
+        ({"ladder": [EMT_RUNG | {"knd": "agl"}]}, "ladder.0.knd", "did you mean 'kind'?"),
+        (
+            {"ladder": [EMT_RUNG | {"name": "a", "settings": {"volumes": 4}}]},
+            "ladder.0.settings.volumes",
+            "greater than or equal to 5",
+        ),
+        (
+            {"ladder": [EMT_RUNG | {"engine_settings": {"potential": "nope"}, "name": "a"}]},
+            "ladder.0.engine",
+            "nope",
+        ),
+        ({"ladder": [EMT_RUNG]}, "calculation.name", "is that of ladder.0 too"),
+        (
+            {"ladder": [EMT_RUNG | {"name": "same", "settings": {"volumes": 9}}]},
+            "ladder.0",
+            "the very same calculation as calculation",
+        ),
+        (
+            {"ladder": [EMT_RUNG | {"name": "free", "cost_core_seconds": 0}]},
+            "ladder.0.cost_core_seconds",
+            "greater than 0",
+        ),
+        ({"surrogate": {"name": "gp"}}, "surrogate.name", "choose 'multi-fidelity'"),
+    ],
+)
+def test_a_faulty_rung_is_named(
+    sections: dict[str, Any], key: str, message: str, quick_campaign: Path
+) -> None:
+    problems = problems_of(quick_campaign, **sections)
+    assert any(f": {key}: " in problem and message in problem for problem in problems), problems
+
+
+def test_a_rung_that_does_not_compute_the_property_is_named(quick_campaign: Path) -> None:
+    (quick_campaign / "narrow.py").write_text(NARROW_KIND)
+    problems = problems_of(quick_campaign, ladder=[EMT_RUNG | {"kind": "narrow.py:Narrow"}])
+    assert len(problems) == 1
+    assert ": ladder.0.kind: 'narrow.py:Narrow' does not compute" in problems[0]
+
+
+def test_a_rung_whose_engine_lacks_an_element_is_named(quick_campaign: Path) -> None:
+    problems = problems_of(
+        quick_campaign,
+        generator={"name": "prototypes", "options": {"elements": ["Cu", "Si", "O"]}},
+        relaxation={"enabled": False},
+    )
+    assert any(": ladder.0.engine: 'potential' does not know Si" in p for p in problems), problems

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from discover.campaign import CampaignSpec, Goal
 from discover.records import Calculation, CalculationState, Observation, Prediction
-from discover.results import best_first, ranking, slots_busy, status
+from discover.results import (
+    best_first,
+    preliminary,
+    ranking,
+    slots_busy,
+    status,
+    unstable_candidates,
+)
 from discover.store import Store
 
 Add = Callable[..., Calculation]
@@ -193,3 +200,56 @@ def test_status_counts_and_expects(store: Store, computed: Add, metal: Callable[
     assert now.expected_seconds_left == pytest.approx(10.0)
     assert status(store, spec, 100.0, steered=False).expected_seconds_left is None
     assert status(store, spec, 100.0, steered=False).reason is None
+
+
+LADDER = {"ladder": [{"engine": "emt"}], "calculation": {"engine": "gpaw"}}
+
+
+def test_the_target_is_ranked_and_the_lower_rungs_stand_beside_it(
+    store: Store, computed: Add
+) -> None:
+    spec = spec_of(**LADDER)
+    computed(store, 0, 5.0)
+    computed(store, 1, 7.0)
+    computed(store, 2, 6.0)
+    dear = computed(store, 3, 4.0, engine="gpaw", fidelity="agl/gpaw")
+    store.add_observations(
+        [
+            o.model_copy(update={"fidelity": "agl/gpaw", "candidate": "candidate-0"})
+            for o in store.observations()
+            if o.calculation == dear.id
+        ]
+    )
+    (row,) = ranking(store, spec)
+    assert (row.value, row.fidelity, row.lower) == (4.0, "agl/gpaw", {"agl/emt": 5.0})
+    below = preliminary(store, spec)
+    assert [(p.candidate, p.lower) for p in below] == [
+        ("candidate-1", {"agl/emt": 7.0}),
+        ("candidate-2", {"agl/emt": 6.0}),
+    ]
+    rungs = status(store, spec, now=0.0, steered=False).rungs
+    assert [(r.fidelity, r.calculations, r.values, r.core_seconds) for r in rungs] == [
+        ("agl/emt", 3, 3, 5.0),
+        ("agl/gpaw", 1, 1, 5.0),
+    ]
+
+
+def test_without_a_ladder_nothing_is_below(store: Store, computed: Add) -> None:
+    computed(store, 0, 5.0)
+    spec = spec_of(calculation={"engine": "emt"})
+    assert ranking(store, spec)[0].lower == {}
+    assert preliminary(store, spec) == []
+    assert status(store, spec, now=0.0, steered=False).rungs == ()
+
+
+def test_an_unstable_crystal_is_an_outcome_of_its_own(store: Store, computed: Add) -> None:
+    done = computed(store, 0, -2.5)
+    (value,) = store.observations()
+    soft = value.model_copy(update={"property": "minimum_frequency", "unit": "THz"})
+    store.add_observations([soft])
+    spec = spec_of(calculation={"engine": "emt"})
+    assert ranking(store, spec) == []
+    (found,) = unstable_candidates(store, spec)
+    assert (found.candidate, found.minimum_frequency_thz) == (done.candidate, -2.5)
+    now = status(store, spec, now=0.0, steered=False)
+    assert (now.unstable, now.calculations["done"], now.calculations["failed"]) == (1, 1, 0)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from discover.campaign import CampaignSpec
 from discover.steering import (
     Action,
     Collect,
@@ -22,6 +23,7 @@ from discover.steering import (
     Wait,
     decide,
     steer,
+    stop_reason,
 )
 
 RULES = Rules(
@@ -285,3 +287,28 @@ def test_what_the_potential_is_uncertain_of_is_labelled_before_the_next_pick():
     assert decide(now, LEARNING) == Label()
     assert decide(replace(now, active=2), LEARNING) == Wait()
     assert isinstance(decide(replace(now, active=0, picked=12), LEARNING), Stop)
+
+
+def test_what_was_touched_at_a_lower_rung_keeps_no_new_candidates_out() -> None:
+    """The pool is filled up with candidates that were never computed at all."""
+    now = Situation(picked=9, ready=6, touched=2, observed=9, trained_on=9, has_model=True)
+    assert decide(now, RULES) == Propose(RULES.pool_batch)
+    assert decide(replace(now, touched=0), RULES) == Pick(explore=False)
+    assert decide(replace(now, exhausted=True), RULES) == Pick(explore=False)
+
+
+def test_the_first_candidates_climb_the_ladder_before_others_are_proposed() -> None:
+    now = Situation(picked=1, ready=1, touched=1)
+    assert decide(now, RULES) == Pick(explore=True)
+
+
+def test_initial_counts_candidates_at_every_rung() -> None:
+    ladder = [{"kind": "agl", "engine": "potential"}]
+    assert Rules.of(CampaignSpec.model_validate({"initial": 4})).initial == 4
+    assert Rules.of(CampaignSpec.model_validate({"initial": 4, "ladder": ladder})).initial == 8
+
+
+def test_core_hours_are_a_budget() -> None:
+    rules = replace(RULES, core_hours=1.5)
+    assert stop_reason(Situation(ready=1, core_hours=1.4), rules) is None
+    assert stop_reason(Situation(ready=1, core_hours=1.5), rules) == "budget: 1.50 core hours"

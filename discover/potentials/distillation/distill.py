@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,17 +90,17 @@ def distill(
     frames = read_labels(labels)
     dataset = split(frames, SEED)
     told(f"training on {len(dataset.train)} configurations, {len(dataset.test)} are kept out")
-    model: NewModel | torch.nn.Module = NewModel(architecture, elemental_energies(frames))
+    start: NewModel | torch.nn.Module = NewModel(architecture, elemental_energies(frames))
     for number, settings in enumerate(training, start=1):
         trained = train_mace(
             dataset.train,
             dataset.valid,
             directory / f"training-{number}",
             settings,
-            model,
-            lambda epoch, stage=number: told(_progress(epoch, stage, len(training))),
+            start,
+            partial(_tell, told, f"stage {number} of {len(training)}"),
         )
-        model = trained.load()
+        start = model = trained.load()
     weights = directory / "distilled.safetensors"
     save_weights(model, weights)
     content = card(
@@ -117,9 +118,9 @@ def distill(
     return Distilled(weights, content)
 
 
-def _progress(epoch: Epoch, stage: int, stages: int) -> str:
-    return (
-        f"stage {stage} of {stages}, epoch {epoch.number} of {epoch.of}:"
+def _tell(told: Callable[[str], None], stage: str, epoch: Epoch) -> None:
+    told(
+        f"{stage}, epoch {epoch.number} of {epoch.of}:"
         f" {1e3 * epoch.energy_rmse_ev_per_atom:.0f} meV/atom,"
         f" {1e3 * epoch.forces_rmse_ev_per_angstrom:.0f} meV/Å"
     )
