@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ _CHUNK_BYTES = 2**20
 
 MAX_HEAD_BYTES = 16 * 2**20
 MAX_ARRAYS_BYTES = 2 * 2**30
+MAX_DEPTH = 100
+"""Of nested lists and objects in a head. The parser recurses, and where a library has raised Python's
+limit a deeper head would crash the process instead of being refused."""
+
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 
 class FramingError(ValueError):
@@ -84,6 +90,8 @@ def _check_sizes(head: int, arrays: Sequence[int]) -> None:
 
 
 def _decode_head(content: bytes) -> tuple[dict[str, Any], list[int]]:
+    if _depth(content) > MAX_DEPTH:
+        raise FramingError(f"the head of a message is nested more than {MAX_DEPTH} deep")
     try:
         head = json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -96,6 +104,17 @@ def _decode_head(content: bytes) -> tuple[dict[str, Any], list[int]]:
     if not isinstance(sizes, list) or not all(type(size) is int and size >= 0 for size in sizes):
         raise FramingError("the sizes of a message must be a list of numbers of bytes")
     return body, sizes
+
+
+def _depth(content: bytes) -> int:
+    deepest = depth = 0
+    for token in _STRING_OR_BRACKET.finditer(content):
+        if token[0] in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token[0] in b"]}":
+            depth -= 1
+    return deepest
 
 
 def _refuse_constant(name: str) -> None:
