@@ -116,10 +116,12 @@ class CampaignRunner:
             self.jobs.cancel_active()
             ended, active = self.jobs.poll()
         calculations = self.store.calculations()
+        lower = {rung.fidelity for rung in self.spec.ladder}
         return Situation(
             ended=ended,
             active=active,
             picked=len(calculations),
+            below=sum(c.fidelity in lower for c in calculations),
             ready=len(self._supply.pool),
             touched=self._supply.pool.touched,
             exhausted=self._supply.exhausted,

@@ -22,8 +22,8 @@ FAILURE_BUDGET = "failure budget"
 class Rules:
     """What the campaign file says about the loop; the meaning of each is given there.
 
-    `jobs` counts the slots and the picks that may queue for one, `initial` the picks before a model is
-    asked: on a ladder, each of the first candidates is picked once for every rung.
+    `jobs` counts the slots and the picks that may queue for one, `initial` the picks at the target (on a
+    ladder: each after the same candidate at every lower rung) before a model is asked.
     """
 
     jobs: int
@@ -47,7 +47,7 @@ class Rules:
             failures_in_a_row=spec.budget.failures_in_a_row,
             pool_size=spec.pool.size,
             pool_batch=spec.pool.batch,
-            initial=spec.initial * len(spec.rungs),
+            initial=spec.initial,
             retrain_every=spec.retrain_every,
             core_hours=spec.budget.core_hours,
             learn_every=spec.learning.every if spec.learning else None,
@@ -59,18 +59,20 @@ class Situation:
     """What is known at one instant.
 
     `ended` are calculations whose job is over and whose result is not collected yet, by order; `active`
-    counts calculations that hold a slot, ended ones excluded; `picked` counts all that were ever picked;
-    `ready` counts candidates that could be picked now, `touched` those of them that were picked at a
-    lower rung of the ladder before; `exhausted` says that the generator has no more; `observed` counts
-    observations to train on, `trained_on` those that the last training saw, and `has_model` whether it
-    gave a model; `hours` were spent steering, `core_hours` by the calculations that are over; `labelled`
-    counts first-principles results, `learned_on` those that the last fine-tuning of the potential saw,
-    and `to_label` candidates that it was so uncertain about that they are to have a label of their own.
+    counts calculations that hold a slot, ended ones excluded; `picked` counts all that were ever
+    picked, `below` those of them at a lower rung of the ladder; `ready` counts candidates that could be
+    picked now, `touched` those of them that were picked at some rung before; `exhausted` says that the
+    generator has no more; `observed` counts observations to train on, `trained_on` those that the last
+    training saw, and `has_model` whether it gave a model; `hours` were spent steering, `core_hours` by
+    the calculations that are over; `labelled` counts first-principles results, `learned_on` those that
+    the last fine-tuning of the potential saw, and `to_label` candidates that it was so uncertain about
+    that they are to have a label of their own.
     """
 
     ended: tuple[str, ...] = ()
     active: int = 0
     picked: int = 0
+    below: int = 0
     ready: int = 0
     touched: int = 0
     exhausted: bool = False
@@ -188,7 +190,7 @@ def decide(now: Situation, rules: Rules, done: Sequence[Action] = ()) -> Action:
     trained = any(isinstance(action, Train) for action in done)
     if now.ended and not trained:
         return Collect(now.ended)
-    train = now.picked >= rules.initial and _training_due(now, rules) and not trained
+    train = now.picked - now.below >= rules.initial and _training_due(now, rules) and not trained
     occupied = now.active + len(now.ended)
     if reason := stop_reason(now, rules):
         if occupied:
@@ -197,7 +199,7 @@ def decide(now: Situation, rules: Rules, done: Sequence[Action] = ()) -> Action:
     slot_free = occupied < rules.jobs
     if now.ended and not slot_free:
         return Wait()
-    explore = now.picked < rules.initial or not (now.has_model or train)
+    explore = now.picked - now.below < rules.initial or not (now.has_model or train)
     short = (
         not now.ready if slot_free and explore else now.ready - now.touched < rules.pool_size
     )  # what was touched stays, and must not keep new candidates out

@@ -62,7 +62,7 @@ def run(
         raise CampaignError(f"the best {top} of {len(known.candidates)} materials are not defined")
     target = known.fidelities[-1]
     strategies = {
-        LADDER: (known, [*costs, 1.0], initial * len(known.fidelities)),
+        LADDER: (known, [*costs, 1.0], initial),
         TARGET_ONLY: (known.at(target), [1.0], initial),
         RANDOM: (known.at(target), [1.0], len(known.candidates)),
     }
@@ -131,7 +131,9 @@ def replay(
     slots: int,
     seed: int,
 ) -> ReplayWorld:
-    """One campaign to its end, which is when the `top` best are found; `explored` picks ask no model."""
+    """One campaign to its end, which is when the `top` best are found; the first
+    `explored` candidates are picked without a model.
+    """
     world = ReplayWorld(
         known,
         plugins.create("surrogates", surrogate),

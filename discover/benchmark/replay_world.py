@@ -76,6 +76,7 @@ class ReplayWorld:
     collected: list[tuple[int, int, int]] = field(default_factory=list)
     found: list[tuple[float, str]] = field(default_factory=list)
     picked: int = 0
+    picked_below: int = 0
 
     def __post_init__(self) -> None:
         self.pool = Pool(len(self.costs))
@@ -91,6 +92,7 @@ class ReplayWorld:
             ended=tuple(map(str, ended)),
             active=len(self.running) - len(ended),
             picked=self.picked,
+            below=self.picked_below,
             ready=len(self.pool),
             exhausted=True,
             observed=len(self._observed()),
@@ -191,3 +193,4 @@ class ReplayWorld:
         end = self.clock + self.costs[rung]
         heapq.heappush(self.running, (end, self.picked, self._row[candidate], rung))
         self.picked += 1
+        self.picked_below += rung < len(self.costs) - 1

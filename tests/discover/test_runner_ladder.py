@@ -99,8 +99,10 @@ def test_a_ladder_from_end_to_end(ladder_campaign: Path) -> None:
     assert stop == Stop("budget: 12 calculations")
     made = calculations(ladder_campaign)
     first = [(c.candidate, c.fidelity) for c in made if c.picked_by == "initial"]
-    assert len(first) == 4  # the first two climb the whole ladder, but for an unstable one
-    assert first[0][1] == LOWER
+    climbed = [candidate for candidate, fidelity in first if fidelity == TARGET]
+    assert len(climbed) >= 2
+    for candidate in climbed:
+        assert first.index((candidate, LOWER)) == first.index((candidate, TARGET)) - 1
     picked = Counter((c.candidate, c.fidelity) for c in made)
     assert set(picked.values()) == {1}
     fidelities = Counter(c.fidelity for c in made)

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discover.campaign import CampaignSpec
 from discover.steering import (
     Action,
     Collect,
@@ -302,10 +301,11 @@ def test_the_first_candidates_climb_the_ladder_before_others_are_proposed() -> N
     assert decide(now, RULES) == Pick(explore=True)
 
 
-def test_initial_counts_candidates_at_every_rung() -> None:
-    ladder = [{"kind": "agl", "engine": "potential"}]
-    assert Rules.of(CampaignSpec.model_validate({"initial": 4})).initial == 4
-    assert Rules.of(CampaignSpec.model_validate({"initial": 4, "ladder": ladder})).initial == 8
+def test_what_was_picked_below_does_not_count_as_initial() -> None:
+    """Candidates that turn out unstable on the way up do not shorten the first design."""
+    now = Situation(picked=6, below=4, ready=9, observed=5)
+    assert decide(now, RULES) == Pick(explore=True)
+    assert decide(replace(now, picked=7), RULES) == Train()
 
 
 def test_core_hours_are_a_budget() -> None:

@@ -42,7 +42,7 @@ def played(known: KnownMaterials, **changes: Any) -> Any:
         "acquisition": "ucb",
         "goal": "max",
         "top": 3,
-        "explored": 6,
+        "explored": 3,
         "slots": 1,
         "seed": 0,
     }
