@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from discover.errors import SurrogateError
@@ -16,23 +16,93 @@ if TYPE_CHECKING:
 class TrainingData:
     """Descriptors and targets: `x` is n x d, `y` is n x m on the model's scale, both float64.
 
-    `groups` (n integers) mark rows that must not be split between training and validation, such as
-    polytypes of one formula. With more than one of `fidelities`, the last column of `x` is the index of
-    the fidelity that the row was measured at: 0 for the cheapest, `fidelities` - 1 for the target.
+    A missing value of `y` is not a number; every row has at least one value. `groups` (n integers) mark
+    rows that must not be split between training and validation, such as polytypes of one formula. With
+    more than one of `fidelities`, the last column of `x` is the index of the fidelity that the row was
+    measured at: 0 for the cheapest, `fidelities` - 1 for the target.
+
+    `noise` (n x m) are known standard deviations of the values, not a number where unknown. `censored`
+    (n x m, int8) says where `y` is a bound: -1 where the true value is below it, +1 where it is above,
+    0 where `y` is the value. `categorical` are the columns of `x` that are codes, such as one-hot ones.
     """
 
     x: Tensor
     y: Tensor
     groups: Tensor | None = None
     fidelities: int = 1
+    noise: Tensor | None = None
+    censored: Tensor | None = None
+    categorical: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.x.ndim != 2 or self.y.ndim != 2 or len(self.x) != len(self.y):
             raise SurrogateError(
                 f"x must be n x d and y n x m, got {tuple(self.x.shape)} and {tuple(self.y.shape)}"
             )
-        if not bool(self.x.isfinite().all()) or not bool(self.y.isfinite().all()):
-            raise SurrogateError("training data hold values that are not finite")
+        if not bool(self.x.isfinite().all()):
+            raise SurrogateError(
+                f"x holds values that are not finite, {_first(~self.x.isfinite())}"
+            )
+        if bool(self.y.isinf().any()):
+            raise SurrogateError(f"y holds infinite values, {_first(self.y.isinf())}")
+        empty = self.y.isnan().all(dim=1)
+        if bool(empty.any()):
+            raise SurrogateError(f"row {int(empty.nonzero()[0])} of y has no value: leave it out")
+        if self.groups is not None and self.groups.shape != self.x.shape[:1]:
+            raise SurrogateError(f"groups must hold n integers, got {tuple(self.groups.shape)}")
+        for name, part in (("noise", self.noise), ("censored", self.censored)):
+            if part is not None and part.shape != self.y.shape:
+                raise SurrogateError(
+                    f"{name} must be as y, {tuple(self.y.shape)}, got {tuple(part.shape)}"
+                )
+        if self.noise is not None:
+            wrong = (self.noise < 0) | self.noise.isinf()
+            if bool(wrong.any()):
+                raise SurrogateError(f"noise must be finite and not negative, {_first(wrong)}")
+        if self.censored is not None:
+            wrong = (self.censored.abs() > 1) | ((self.censored != 0) & self.y.isnan())
+            if bool(wrong.any()):
+                raise SurrogateError(
+                    f"censored must be -1, 0 or 1, and 0 where y is missing, {_first(wrong)}"
+                )
+        if not all(0 <= column < self.x.shape[1] for column in self.categorical):
+            raise SurrogateError(
+                f"categorical names columns that x does not have: {self.categorical}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def rows(self, which: Tensor) -> TrainingData:
+        """These rows (n booleans, or indices), with all that belongs to them."""
+
+        def of(part: Tensor | None) -> Tensor | None:
+            return None if part is None else part[which]
+
+        return replace(
+            self,
+            x=self.x[which],
+            y=self.y[which],
+            groups=of(self.groups),
+            noise=of(self.noise),
+            censored=of(self.censored),
+        )
+
+    def output(self, column: int) -> TrainingData:
+        """One target alone (n' x 1), in the rows that have a value of it."""
+
+        def of(part: Tensor | None) -> Tensor | None:
+            return None if part is None else part[known, column : column + 1]
+
+        known = ~self.y[:, column].isnan()
+        return replace(
+            self,
+            x=self.x[known],
+            y=self.y[known, column : column + 1],
+            groups=None if self.groups is None else self.groups[known],
+            noise=of(self.noise),
+            censored=of(self.censored),
+        )
 
     @property
     def descriptors(self) -> Tensor:
@@ -65,3 +135,8 @@ class Surrogate(Protocol):
         Raises SurrogateError where the data cannot support a fit (too few rows, a constant target).
         """
         ...
+
+
+def _first(wrong: Tensor) -> str:
+    row, column = wrong.nonzero()[0].tolist()
+    return f"first in row {row}, column {column}"

@@ -113,15 +113,24 @@ def folds_of(data: TrainingData, seed: int, folds: int) -> npt.NDArray[np.int64]
 
 
 def subset(data: TrainingData, rows: npt.NDArray[np.bool_]) -> TrainingData:
-    """These rows of the data, groups included."""
-    groups = None if data.groups is None else data.groups[rows]
-    return TrainingData(data.x[rows], data.y[rows], groups, data.fidelities)
+    """These rows of the data, with all that belongs to them."""
+    import torch
+
+    return data.rows(torch.from_numpy(rows))
 
 
 def data_hash(data: TrainingData) -> str:
-    """Hex digest of descriptors, targets and groups: equal data in equal order, equal hash."""
+    """Hex digest of all that the data hold: equal data in equal order, equal hash."""
     digest = hashlib.sha256()
-    for part in (data.x.double(), data.y.double(), data.groups):
+    parts = [data.x.double(), data.y.double(), data.groups]
+    for name in ("noise", "censored"):
+        part = getattr(data, name)
+        if part is not None:
+            digest.update(name.encode())
+            parts.append(part)
+    if data.categorical:
+        digest.update(f"categorical{data.categorical}".encode())
+    for part in parts:
         array = np.array(()) if part is None else part.numpy()
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
