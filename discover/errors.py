@@ -17,6 +17,10 @@ class CampaignError(DiscoverError, ValueError):
     """A campaign file, or the folder around it, cannot be used as it is."""
 
 
+class DataError(DiscoverError, ValueError):
+    """A file of known data cannot be used as it is; the message lists columns and rows."""
+
+
 class PluginError(DiscoverError, LookupError):
     """A plug-in cannot be found, loaded, or does not fit its contract."""
 
