@@ -40,6 +40,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "descriptors": {
         "composition": "surrogates.descriptors:CompositionDescriptor",
         "structure": "surrogates.descriptors:StructureDescriptor",
+        "local-structure": "surrogates.structure_descriptors:LocalStructureDescriptor",
+        "compound": "surrogates.compound_descriptor:CompoundDescriptor",
     },
     "surrogates": {
         "gp": "surrogates.gp:GaussianProcess",
