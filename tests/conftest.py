@@ -16,6 +16,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 from hypothesis import settings
 
+# GPAW turns its debug mode on where it sees pytest, which replaces numpy.empty for the whole process: it
+# is imported as users' processes have it.
+_pytest = sys.modules.pop("pytest")
+try:
+    import gpaw  # noqa: F401
+except ImportError:
+    pass
+finally:
+    sys.modules["pytest"] = _pytest
+
 settings.register_profile("discover", deadline=None, derandomize=True)
 settings.load_profile("discover")
 
