@@ -45,6 +45,12 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "surrogates": {
         "gp": "surrogates.gp:GaussianProcess",
+        "gp-ard": "surrogates.kernel_families:ARDGaussianProcess",
+        "gp-linear": "surrogates.kernel_families:LinearGaussianProcess",
+        "bayesian-ridge": "surrogates.kernel_families:BayesianRidge",
+        "ilr": "surrogates.kernel_families:InteractiveLinear",
+        "random-forest": "surrogates.trees:RandomForest",
+        "gradient-boosting": "surrogates.trees:GradientBoosting",
         "deep-ensemble": "surrogates.deep_ensemble:DeepEnsemble",
         "mixture": "surrogates.mixture:Mixture",
         "multi-fidelity": "surrogates.multi_fidelity:MultiFidelityGP",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from surrogates.base import TrainingData
-from surrogates.scaling import require_fittable
+from surrogates.tabular import TabularSurrogate, row_weights
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +21,7 @@ NOISE_FLOOR = 1e-6
 """Smallest noise variance, relative to the target's."""
 
 
-class DeepEnsemble:
+class DeepEnsemble(TabularSurrogate):
     """Deep ensemble (Lakshminarayanan et al., NeurIPS 2017), all members trained in one pass.
 
     Each member is a perceptron with two hidden layers of `width`, a random prior of `prior_scale`
@@ -41,13 +41,12 @@ class DeepEnsemble:
         self._steps = steps
         self._prior_scale = prior_scale
 
-    def fit(self, data: TrainingData, seed: int) -> NetworkEnsemble:
-        """A trained ensemble; SurrogateError where `data` cannot support a fit."""
+    def fit_exact(self, data: TrainingData, seed: int) -> NetworkEnsemble:
+        """A trained ensemble; rows of large known noise weigh less (`row_weights`)."""
         import torch
 
         from surrogates.networks import NetworkEnsemble
 
-        require_fittable(data)
         x, y = data.x.double(), data.y.double()
         generator = torch.Generator().manual_seed(seed)
         model = NetworkEnsemble(
@@ -58,7 +57,8 @@ class DeepEnsemble:
             prior_scale=self._prior_scale,
             generator=generator,
         )
-        weights = self._bootstrap(data, generator)
+        drawn = self._bootstrap(data, generator)
+        weights = drawn * row_weights(data).float()
         target = ((y - model.shift) / model.scale).squeeze(-1).float()
         points = model.scaling.transform(x).float()
         residual = target - model.prior_scale * model.prior(points)
@@ -76,7 +76,7 @@ class DeepEnsemble:
                 schedule.step()
         model.requires_grad_(requires_grad=False)
         errors = (model.network(points) - residual).double()
-        model.relative_noise.fill_(_out_of_bag_noise(errors, weights == 0))
+        model.relative_noise.fill_(_out_of_bag_noise(errors, drawn == 0))
         model.double().eval()
         return model
 

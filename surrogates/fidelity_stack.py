@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from discover import plugins
 from discover.errors import SurrogateError
 from surrogates.base import Surrogate, TrainingData
-from surrogates.scaling import require_fittable
+from surrogates.scaling import require_fittable, require_plain
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,6 +35,7 @@ class FidelityStack:
         from surrogates.stacked_model import Level, StackedModel
 
         require_fittable(data)
+        require_plain(data)
         x, y = data.descriptors.double(), data.y.double()
         of_row = data.x[:, -1].long() if data.fidelities > 1 else torch.zeros(len(x)).long()
         levels: list[Level] = []

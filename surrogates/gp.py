@@ -6,23 +6,24 @@ from typing import TYPE_CHECKING
 
 from discover.errors import SurrogateError
 from surrogates.base import TrainingData
-from surrogates.scaling import require_fittable
+from surrogates.tabular import TabularSurrogate, known_noise
 
 if TYPE_CHECKING:
-    from surrogates.exact_gp import SharedScaleGP
+    from botorch.models.model import Model
 
 
-class GaussianProcess:
+class GaussianProcess(TabularSurrogate):
     """Exact Gaussian process with one length scale for all descriptors (`SharedScaleGP`).
 
     With a hundred descriptors and tens of observations a length scale each (ARD) over-fits; one shared
     scale predicts better, and its fit has three parameters whatever the dimension.
     """
 
-    def fit(self, data: TrainingData, seed: int) -> SharedScaleGP:
-        """Maximum a posteriori fit in float64.
+    def fit_exact(self, data: TrainingData, seed: int) -> Model:
+        """Maximum a posteriori fit in float64; SurrogateError where the optimizer finds none.
 
-        Raises SurrogateError where `data` cannot support a fit or the optimizer finds none.
+        Known noise needs a noise of its own for each row: such data get the same kernel in a
+        `KernelSumGP`.
         """
         import torch
         from botorch.exceptions import ModelFittingError
@@ -31,9 +32,14 @@ class GaussianProcess:
         from gpytorch.mlls import ExactMarginalLogLikelihood
         from linear_operator.settings import max_cholesky_size
 
+        from surrogates.descent import descend
         from surrogates.exact_gp import SharedScaleGP
+        from surrogates.kernel_sum import KernelSumGP
 
-        require_fittable(data)
+        noise = known_noise(data)
+        if noise is not None:
+            x, y = data.x.double(), data.y.double()
+            return descend(KernelSumGP(x, y, noise, terms=("smooth",)))
         model = SharedScaleGP(data.x.double(), data.y.double())
         likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
         try:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from discover import plugins
 from surrogates.base import Surrogate, TrainingData
-from surrogates.scaling import require_fittable
+from surrogates.tabular import TabularSurrogate
 from surrogates.validation import Array, HeldOut, data_hash, held_out, log_density
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FOLDS = 5
 
 
-class Mixture:
+class Mixture(TabularSurrogate):
     """The Gaussian that matches a mixture of surrogates in mean and covariance.
 
     Weights maximize the likelihood of held-out observations under the mixture (stacking of predictive
@@ -35,14 +35,13 @@ class Mixture:
         }
         self._answered: tuple[tuple[str, int, int], list[HeldOut]] | None = None
 
-    def fit(self, data: TrainingData, seed: int) -> MixtureModel:
+    def fit_exact(self, data: TrainingData, seed: int) -> MixtureModel:
         """Fits every member on all data and, for the weights, on all but each of five folds.
 
         Raises SurrogateError where a member cannot be fitted on all data.
         """
         from surrogates.mixture_model import MixtureModel
 
-        require_fittable(data)
         models = {name: member.fit(data, seed) for name, member in self._members.items()}
         observed = data.y[:, 0].double().numpy()
         weights = stacking_weights(_log_densities(observed, self._predictions(data, seed, FOLDS)))

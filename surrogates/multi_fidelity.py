@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-import numpy as np
 from pydantic import Field
 
-from discover.errors import SurrogateError
 from surrogates.base import TrainingData
-from surrogates.scaling import require_fittable
+from surrogates.scaling import require_fittable, require_plain
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
-
-    from surrogates.autoregressive_gp import AutoregressiveGP
-    from surrogates.validation import Array
-
-TOLERANCE = 1e-6
-"""Relative change of the loss at which a fit ends."""
 
 
 class MultiFidelityGP:
@@ -42,43 +34,17 @@ class MultiFidelityGP:
         Raises SurrogateError where `data` cannot support a fit or the optimizer finds none.
         """
         from surrogates.autoregressive_gp import AutoregressiveGP
+        from surrogates.descent import descend
         from surrogates.mixture_model import MixtureModel
 
         require_fittable(data)
+        require_plain(data)
         x, y, fidelities = data.x.double(), data.y.double(), data.fidelities
-        coupled = _fitted(AutoregressiveGP(x, y, fidelities))
+        coupled = descend(AutoregressiveGP(x, y, fidelities))
         if fidelities == 1 or not self._doubt:
             return coupled
-        alone = _fitted(AutoregressiveGP(x, y, fidelities, coupled=False))
+        alone = descend(AutoregressiveGP(x, y, fidelities, coupled=False))
         return MixtureModel(
             {"coupled": coupled, "alone": alone},
             {"coupled": 1 - self._doubt, "alone": self._doubt},
         )
-
-
-def _fitted(model: AutoregressiveGP) -> AutoregressiveGP:
-    """The model at the end of a descent (L-BFGS) that begins where its priors are highest."""
-    import torch
-    from scipy.optimize import minimize
-
-    parameters = [p for p in model.parameters() if p.requires_grad and p.numel()]
-
-    def loss(values: Array) -> tuple[float, Array]:
-        torch.nn.utils.vector_to_parameters(torch.from_numpy(values), parameters)
-        model.zero_grad()
-        try:
-            value = model.loss()
-        except torch.linalg.LinAlgError:  # type: ignore[attr-defined] # float64 cannot factorize it: the line search turns
-            return np.inf, np.zeros_like(values)
-        value.backward()
-        gradients = [p.grad.flatten() for p in parameters if p.grad is not None]
-        return value.item(), torch.cat(gradients).numpy()
-
-    start = torch.nn.utils.parameters_to_vector(parameters).detach().numpy()
-    with torch.enable_grad():
-        end = minimize(loss, start, jac=True, method="L-BFGS-B", options={"ftol": TOLERANCE})
-    if not np.isfinite(end.fun):
-        raise SurrogateError("the Gaussian process could not be fitted: its loss is not finite")
-    torch.nn.utils.vector_to_parameters(torch.from_numpy(end.x), parameters)
-    model.requires_grad_(requires_grad=False)
-    return model

@@ -1,0 +1,97 @@
+"""Surrogates `gp-ard`, `gp-linear`, `bayesian-ridge` and `ilr`: one model, different terms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from surrogates.base import TrainingData
+from surrogates.tabular import TabularSurrogate, known_noise
+
+if TYPE_CHECKING:
+    from surrogates.kernel_sum import KernelSumGP
+
+LEARNING_ROWS = 500
+"""Rows, at most, that the parameters are learned from; the model then knows all rows."""
+
+
+class _KernelFamily(TabularSurrogate):
+    """A `KernelSumGP` with these terms.
+
+    Categories are the columns that the data call categorical, and those that hold two values. With more
+    than `LEARNING_ROWS` rows a random part of them sets the variances and length scales.
+    """
+
+    terms: ClassVar[tuple[str, ...]]
+    ard: bool = False
+
+    def fit_exact(self, data: TrainingData, seed: int) -> KernelSumGP:
+        """Maximum a posteriori fit in float64; SurrogateError where the optimizer finds none."""
+        import torch
+
+        from surrogates.descent import descend
+        from surrogates.kernel_sum import KernelSumGP
+
+        x, y, noise = data.x.double(), data.y.double(), known_noise(data)
+        categories = codes(data)
+
+        def model(rows: slice | torch.Tensor) -> KernelSumGP:
+            return KernelSumGP(
+                x[rows],
+                y[rows],
+                None if noise is None else noise[rows],
+                terms=self.terms,
+                categories=categories,
+                ard=self.ard,
+                reference=x,
+            )
+
+        if len(x) <= LEARNING_ROWS:
+            return descend(model(slice(None)))
+        generator = torch.Generator().manual_seed(seed)
+        learned = descend(model(torch.randperm(len(x), generator=generator)[:LEARNING_ROWS]))
+        return learned.with_data(x, y, noise)
+
+
+class BayesianRidge(_KernelFamily):
+    """Bayesian linear regression on all descriptors, its precisions set by the evidence."""
+
+    terms = ("descriptors", "categories")
+
+
+class InteractiveLinear(_KernelFamily):
+    """Bayesian linear regression with all products of a descriptor and a category (QMex-ILR).
+
+    Evidence sets one precision for each of descriptors, categories and products, so that products go no
+    further than the data bear out.
+    """
+
+    terms = ("descriptors", "categories", "interactions")
+
+
+class ARDGaussianProcess(_KernelFamily):
+    """Exact Gaussian process, Matérn-5/2 with a length scale for each descriptor around a shared one.
+
+    With `linear` a linear trend besides, which goes on where the data end.
+    """
+
+    def __init__(self, *, linear: bool = False) -> None:
+        self.ard = True
+        self.terms = ("descriptors", "categories", "smooth") if linear else ("smooth",)  # type: ignore[misc]
+
+
+class LinearGaussianProcess(_KernelFamily):
+    """A linear trend that goes on where the data end, and a smooth deviation from it.
+
+    Bayesian linear regression plus a Gaussian process with one length scale for all descriptors; with
+    `interactions`, products of descriptors and categories are in the trend.
+    """
+
+    def __init__(self, *, interactions: bool = False) -> None:
+        products = ("interactions",) if interactions else ()
+        self.terms = ("descriptors", "categories", *products, "smooth")  # type: ignore[misc]
+
+
+def codes(data: TrainingData) -> tuple[int, ...]:
+    """Columns that are categorical: by name, and those that hold exactly two values."""
+    held = [len(column.unique()) for column in data.x.T]
+    return tuple(j for j, n in enumerate(held) if n == 2 or j in data.categorical)

@@ -1,0 +1,230 @@
+"""The BoTorch model behind `gp-ard`, `bayesian-ridge`, `ilr` and `gp-linear`: a sum of kernels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from surrogates.gaussian import GaussianModel
+from surrogates.scaling import standard_score, unit_box, varies
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+TERMS = ("descriptors", "categories", "interactions", "smooth")
+OFFSET_VARIANCE = 1.0
+NOISE_FLOOR = 1e-4
+"""Prior variance of the constant, and smallest noise variance, relative to that of the target."""
+
+AMPLITUDE = {
+    "descriptors": (math.log(0.5), 1.5),
+    "categories": (math.log(0.5), 1.5),
+    "interactions": (math.log(0.05), 1.5),
+    "smooth": (math.log(0.5), 1.5),
+}
+"""Centre and width of the normal prior of each term's log variance, relative to the target's."""
+NOISE = (math.log(0.05), 2.0)
+"""The same of the noise variance."""
+RELEVANCE = 1.0
+"""Width of the normal prior of a column's log length scale around the one that all share."""
+
+
+class KernelSumGP(GaussianModel):
+    """Exact GP: a constant, linear terms and a smooth one, each with a variance of its own.
+
+    k(x, x') = a₀ + a₁ d·d' + a₂ c·c' + a₃ (d·d')(c·c') + a₄ Matérn-5/2(x, x'), where d are the
+    descriptors (standard scores) and c the categories (codes), each dot product divided by its mean over
+    the data. The first four are Bayesian linear regression with one precision for each kind of
+    coefficient (Bishop, Pattern Recognition and Machine Learning (2006), sect. 3.5), the product being
+    all interactions of QMex-ILR (Shimakawa et al., npj Comput. Mater. 10, 11 (2024)): evidence decides
+    for each kind how far its coefficients may go, which keeps interactions from over-fitting.
+
+    The smooth term has one length scale in the unit box with the prior of Hvarfner et al. (ICML 2024),
+    whose median grows as √d; with `ard` one a column, log-normal around the shared one.
+    `noise` (n) are known standard deviations of the values, which add to the noise that is fitted.
+    Descriptors are scaled as those of `reference` are, by default the data's own.
+    """
+
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor,
+        noise: Tensor | None = None,
+        *,
+        terms: Sequence[str],
+        categories: Sequence[int] = (),
+        ard: bool = False,
+        reference: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        known = x if reference is None else reference
+        varying = varies(known)
+        self._settings: dict[str, JsonValue] = {
+            "terms": list(terms),
+            "categories": list(categories),
+            "ard": ard,
+        }
+        self._data = {"x": x, "y": y} | ({} if noise is None else {"noise": noise})
+        coded = torch.zeros(x.shape[-1], dtype=torch.bool)
+        coded[list(categories)] = True
+        self._columns = {"descriptors": varying & ~coded, "categories": varying & coded}
+        linear = {"descriptors", "categories"}
+        if not self._columns["categories"].any():
+            linear -= {"categories"}
+        if not self._columns["descriptors"].any():
+            linear -= {"descriptors"}
+        possible = linear | {"smooth"} | ({"interactions"} if len(linear) == 2 else set())
+        self.terms = tuple(term for term in terms if term in possible)
+        self.box, self.score = unit_box(known), standard_score(known)
+        self.register_buffer("shift", y.mean())
+        self.register_buffer("scale", y.std())
+        self._norm = {
+            name: self._raw(name, known).square().sum(dim=-1).mean() for name in self._columns
+        }
+        n_lengths = int(varying.sum()) if ard else 0
+        self._varying = varying
+        self._length_prior = (
+            math.sqrt(2) + math.log(int(varying.sum())) / 2,
+            math.sqrt(3),
+        )
+        mean, std = self._length_prior
+        centres = torch.tensor([AMPLITUDE[term][0] for term in self.terms], dtype=torch.float64)
+        self.log_variance = nn.Parameter(centres)
+        self.log_noise = nn.Parameter(torch.tensor(NOISE[0], dtype=torch.float64))
+        self.log_length = nn.Parameter(torch.tensor(mean - std, dtype=torch.float64))
+        self.relevance = nn.Parameter(torch.zeros(n_lengths, dtype=torch.float64))
+        self._solved: tuple[Tensor, Tensor] | None = None
+
+    def loss(self) -> Tensor:
+        """Negative logarithm of the marginal likelihood and of the priors, up to a constant."""
+        x = self._data["x"]
+        covariance = self._covariance(x, x) + torch.diag(self._noise_of_data())
+        with torch.no_grad():
+            root, values = torch.linalg.cholesky(covariance), self._values()
+            inverse = torch.cholesky_inverse(root)
+            weights = inverse @ values
+            value = 0.5 * (values * weights).sum() + root.diagonal().log().sum()
+            slope = 0.5 * (inverse - weights @ weights.mT)
+        # its value, and by what the covariance depends on its gradient (Rasmussen & Williams, Gaussian
+        # Processes for Machine Learning (2006), eq. 5.9), without differentiating the factorization
+        loss: Tensor = value + (slope * (covariance - covariance.detach())).sum()
+        for variance, term in zip(self.log_variance, self.terms, strict=True):
+            loss = loss + _normal(variance, *AMPLITUDE[term])
+        loss = loss + _normal(self.log_noise, *NOISE)
+        if "smooth" in self.terms:
+            loss = loss + _normal(self.log_length, *self._length_prior)
+            loss = loss + _normal(self.relevance, 0.0, RELEVANCE).sum()
+        return loss
+
+    def moments(self, x: Tensor, *, observation_noise: bool = False) -> tuple[Tensor, Tensor]:
+        """Joint mean and covariance; the noise of an observation to come is the fitted one."""
+        known = self._data["x"]
+        if self._solved is None:
+            noise = torch.diag(self._noise_of_data())
+            root = torch.linalg.cholesky(self._covariance(known, known) + noise).detach()
+            self._solved = root, torch.cholesky_solve(self._values(), root)
+        root, weights = self._solved
+        cross = self._covariance(x, known)
+        explained = torch.linalg.solve_triangular(root, cross.mT, upper=False)
+        covariance = self._covariance(x, x) - explained.mT @ explained
+        if observation_noise:
+            covariance = covariance + self.noise_variance * torch.eye(x.shape[-2]).to(covariance)
+        mean = (cross @ weights).squeeze(-1)
+        return self.shift + self.scale * mean, self.scale**2 * covariance
+
+    @property
+    def noise_variance(self) -> Tensor:
+        """That of a value, relative to the target's."""
+        return self.log_noise.exp() + NOISE_FLOOR
+
+    def _values(self) -> Tensor:
+        return cast("Tensor", (self._data["y"] - self.shift) / self.scale)
+
+    def _noise_of_data(self) -> Tensor:
+        noise = self.noise_variance.expand(len(self._data["x"]))
+        if "noise" in self._data:
+            noise = noise + (self._data["noise"] / self.scale).square()
+        return noise
+
+    def _raw(self, kind: str, x: Tensor) -> Tensor:
+        return cast("Tensor", (self.score if kind == "descriptors" else self.box).transform(x))[
+            ..., self._columns[kind]
+        ]
+
+    def _covariance(self, one: Tensor, two: Tensor) -> Tensor:
+        """Prior covariance (b x q x p) of the function at `one` (b x q x d) and `two` (b x p x d)."""
+        products: dict[str, Tensor] = {}
+        for kind in ("descriptors", "categories"):
+            if kind in self.terms or "interactions" in self.terms:
+                left, right = self._raw(kind, one), self._raw(kind, two)
+                products[kind] = left @ right.mT / self._norm[kind]
+        if "interactions" in self.terms:
+            products["interactions"] = products["descriptors"] * products["categories"]
+        if "smooth" in self.terms:
+            products["smooth"] = _matern(self._squares(one, two))
+        total = torch.full((), OFFSET_VARIANCE, dtype=torch.float64)
+        for variance, term in zip(self.log_variance, self.terms, strict=True):
+            total = total + variance.exp() * products[term]
+        return total
+
+    @property
+    def lengths(self) -> Tensor:
+        """Length scales in the unit box: one for each column that varies, or the shared one."""
+        relative = self.relevance if len(self.relevance) else torch.zeros(()).double()
+        return (self.log_length + relative).exp()
+
+    def _squares(self, one: Tensor, two: Tensor) -> Tensor:
+        """Squared distances (b x q x p) in units of the length scales."""
+        lengths = self.lengths
+        left, right = (self.box.transform(x)[..., self._varying] / lengths for x in (one, two))
+        squares = left.square().sum(-1).unsqueeze(-1) + right.square().sum(-1).unsqueeze(-2)
+        distances: Tensor = (squares - 2 * left @ right.mT).clamp_min(1e-18)
+        return distances
+
+    @property
+    def details(self) -> dict[str, JsonValue]:
+        """Variance of each term relative to the target's, noise (standard deviation), length scales."""
+        found: dict[str, JsonValue] = {
+            "variances": dict(zip(self.terms, self.log_variance.exp().tolist(), strict=True)),
+            "noise_std": float(self.scale * self.noise_variance.sqrt()),
+        }
+        if "smooth" in self.terms:
+            lengths = self.lengths
+            found["length_scales"] = lengths.flatten().tolist()
+        return found
+
+    def dump(self) -> tuple[dict[str, JsonValue], dict[str, Tensor]]:
+        """For `surrogates.persistence`: the training data and the fitted parameters."""
+        parameters = {f"fitted.{name}": value for name, value in self.named_parameters()}
+        return self._settings, self._data | parameters
+
+    @classmethod
+    def restore(cls, settings: Mapping[str, Any], tensors: dict[str, Tensor]) -> KernelSumGP:
+        """Inverse of `dump`."""
+        model = cls(tensors["x"], tensors["y"], tensors.get("noise"), **settings)
+        for name, parameter in model.named_parameters():
+            parameter.data.copy_(tensors[f"fitted.{name}"])
+        model.requires_grad_(requires_grad=False)
+        return model
+
+    def with_data(self, x: Tensor, y: Tensor, noise: Tensor | None) -> KernelSumGP:
+        """The same prior, conditioned on other data."""
+        fitted = {
+            name: value for name, value in self.dump()[1].items() if name.startswith("fitted.")
+        }
+        data = {"x": x, "y": y} | ({} if noise is None else {"noise": noise})
+        return self.restore(self._settings, data | fitted)
+
+
+def _matern(squares: Tensor) -> Tensor:
+    """Matérn-5/2 correlation at squared distances in units of the length scale."""
+    s = (5 * squares).sqrt()
+    return (1 + s + s.square() / 3) * (-s).exp()
+
+
+def _normal(value: Tensor, mean: float, std: float) -> Tensor:
+    return 0.5 * ((value - mean) / std).square()

@@ -1,0 +1,123 @@
+"""What surrogates on descriptors have in common: several targets, missing values, bounds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from discover.errors import SurrogateError
+from surrogates.base import TrainingData
+from surrogates.scaling import require_fittable
+
+if TYPE_CHECKING:
+    from botorch.models.model import Model
+    from torch import Tensor
+
+
+class TabularSurrogate(ABC):
+    """A surrogate that is written for one target without bounds, and here learns to take all data.
+
+    Several targets get a model each, on the rows that have a value of theirs. Where values are bounds,
+    a first fit on the others says what to expect there; each bound is then replaced by the mean of the
+    truncated normal beyond it, with its standard deviation as noise, and the model is fitted to all
+    (one step of Schmee & Hahn, Technometrics 21, 417 (1979), whose first fit does not see the bounds).
+    """
+
+    def fit(self, data: TrainingData, seed: int) -> Model:
+        """A fitted model; SurrogateError where the data cannot support one."""
+        targets = data.y.shape[1]
+        if targets > 1:
+            from surrogates.independent_outputs import IndependentOutputs
+
+            return IndependentOutputs([self._target(data, j, seed) for j in range(targets)])
+        require_fittable(data)
+        if data.censored is not None and bool(data.censored.any()):
+            data = self._imputed(data, seed)
+        return self.fit_exact(data, seed)
+
+    @abstractmethod
+    def fit_exact(self, data: TrainingData, seed: int) -> Model:
+        """A model of one target (n x 1) whose values are none of them bounds.
+
+        `data.noise`, where given, is known noise; `require_fittable` has been asked.
+        """
+
+    def _target(self, data: TrainingData, column: int, seed: int) -> Model:
+        try:
+            return self.fit(data.output(column), seed)
+        except SurrogateError as error:
+            raise SurrogateError(f"target {column}: {error}") from error
+
+    def _imputed(self, data: TrainingData, seed: int) -> TrainingData:
+        """The same data with values, and noise, in the place of bounds."""
+        import torch
+
+        assert data.censored is not None
+        bound = data.censored[:, 0] != 0
+        exact = data.rows(~bound)
+        x, y, sides = data.x[bound], data.y[bound, 0].double(), data.censored[bound, 0].double()
+        if can_be_fitted(exact):
+            model = self.fit_exact(exact, seed)
+            with torch.no_grad():
+                posterior = model.posterior(x.double().unsqueeze(-2), observation_noise=True)
+                mean, std = posterior.mean.flatten(), posterior.variance.sqrt().flatten()
+        else:  # nothing but bounds: each is as far beyond as the values are spread
+            mean, std = y, data.y.double().std().expand(len(y))
+        filled, spread = beyond(y, sides, mean, std)
+        values, noise = data.y.double().clone(), torch.full(data.y.shape, torch.nan).double()
+        if data.noise is not None:
+            noise = data.noise.double().clone()
+        values[bound, 0] = filled
+        noise[bound, 0] = (noise[bound, 0].nan_to_num(0.0).square() + spread.square()).sqrt()
+        return replace(data, y=values, noise=noise, censored=None)
+
+
+def can_be_fitted(data: TrainingData) -> bool:
+    """Whether `require_fittable` has nothing against the data."""
+    try:
+        require_fittable(data)
+    except SurrogateError:
+        return False
+    return True
+
+
+def beyond(bound: Tensor, side: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of normals (n) that are cut off at bounds (n).
+
+    `side` is -1 where the value is below its bound, +1 where it is above. With z = side (bound - mean)
+    / std and λ = φ(z) / Φ(-z), the mean is mean + side std λ and the variance std² (1 - λ (λ - z))
+    (Johnson, Kotz & Balakrishnan, Continuous Univariate Distributions 1 (1994), sect. 13.10.1).
+    """
+    import torch
+
+    z = side * (bound - mean) / std
+    # in the far tail, where mean and bound cancel, by the expansion of λ in 1 / z
+    far = z > 30
+    near = z.clamp(max=30.0)
+    log_density = -0.5 * near.square() - 0.5 * torch.log(torch.tensor(2 * torch.pi))
+    ratio = (log_density - torch.special.log_ndtr(-near)).exp()
+    excess = torch.where(far, 1 / z.clamp_min(30.0), ratio - near)
+    variance = torch.where(far, 1 / z.clamp_min(30.0).square(), 1 - ratio * (ratio - near))
+    return bound + side * std * excess, std * variance.clamp_min(1e-12).sqrt()
+
+
+def known_noise(data: TrainingData) -> Tensor | None:
+    """Known standard deviations (n) of one target's values, zero where unknown; None where all are."""
+    if data.noise is None or bool(data.noise.isnan().all()):
+        return None
+    return data.noise[:, 0].double().nan_to_num(0.0)
+
+
+def row_weights(data: TrainingData) -> Tensor:
+    """How much each row counts (n, at most 1) for a model without a noise model of its own.
+
+    A value whose known noise variance is v beside the target's variance s counts s / (s + v).
+    """
+    import torch
+
+    noise = known_noise(data)
+    if noise is None:
+        return torch.ones(len(data.x), dtype=torch.float64)
+    variance = data.y.double().var()
+    return variance / (variance + noise.square())

@@ -1,0 +1,124 @@
+"""Decision trees as arrays, which are evaluated in one pass and stored without pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = npt.NDArray[np.float64]
+
+ROWS = 4096
+"""Rows that are sent down all trees at once."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """One tree: feature, threshold, left and right child, and value of each node; root first.
+
+    A leaf has no left child (-1). A row goes left where its feature is at most the threshold.
+    """
+
+    feature: npt.NDArray[np.int64]
+    threshold: Array
+    left: npt.NDArray[np.int64]
+    right: npt.NDArray[np.int64]
+    value: Array
+
+
+class Trees:
+    """T trees whose nodes (N in all) stand side by side, the right child always next to the left one."""
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        self.tensors = tensors
+        self._depth = int(tensors["depth"])
+
+    @classmethod
+    def of(cls, trees: Sequence[Tree]) -> Trees:
+        """Arrays of these trees."""
+        parts: dict[str, list[npt.NDArray[Any]]] = {}
+        roots, total, depth = [], 0, 0
+        for tree in trees:
+            order, deep = _siblings_together(tree)
+            place = np.empty(len(order), dtype=np.int64)
+            place[order] = np.arange(len(order))
+            leaf = tree.left[order] < 0
+            child = np.where(leaf, np.arange(len(order)), place[tree.left[order]])
+            for name, part in (
+                ("feature", np.where(leaf, 0, tree.feature[order])),
+                ("threshold", np.where(leaf, np.inf, tree.threshold[order])),
+                ("child", child + total),
+                ("value", tree.value[order]),
+            ):
+                parts.setdefault(name, []).append(part)
+            roots.append(total)
+            total, depth = total + len(order), max(depth, deep)
+        tensors = {name: torch.from_numpy(np.concatenate(part)) for name, part in parts.items()}
+        return cls(
+            tensors
+            | {
+                "root": torch.tensor(roots, dtype=torch.int64),
+                "depth": torch.tensor(depth, dtype=torch.int64),
+            }
+        )
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Values of all trees (n x T) at x (n x d), which is compared in single precision."""
+        return torch.cat([self._values(part) for part in x.float().double().split(ROWS)])
+
+    def _values(self, x: Tensor) -> Tensor:
+        feature, threshold, child = (self.tensors[k] for k in ("feature", "threshold", "child"))
+        node = self.tensors["root"].expand(len(x), -1)
+        for _ in range(self._depth):
+            right = x.gather(1, feature[node]) > threshold[node]
+            node = child[node] + right
+        return self.tensors["value"][node]
+
+
+def _siblings_together(tree: Tree) -> tuple[npt.NDArray[np.int64], int]:
+    """An order of the nodes, level by level, with each right child behind its left one, and the depth."""
+    levels = [np.array([0])]
+    while True:
+        inner = levels[-1][tree.left[levels[-1]] >= 0]
+        if not len(inner):
+            return np.concatenate(levels), len(levels) - 1
+        levels.append(np.stack([tree.left[inner], tree.right[inner]], axis=1).ravel())
+
+
+def from_decision_tree(fitted: Any) -> Tree:
+    """A fitted `sklearn.tree.DecisionTreeRegressor`."""
+    inner = fitted.tree_
+    return Tree(
+        np.asarray(inner.feature, dtype=np.int64),
+        np.asarray(inner.threshold, dtype=np.float64),
+        np.asarray(inner.children_left, dtype=np.int64),
+        np.asarray(inner.children_right, dtype=np.int64),
+        np.asarray(inner.value[:, 0, 0], dtype=np.float64),
+    )
+
+
+def from_boosting(fitted: Any) -> list[Tree]:
+    """The trees of a fitted `sklearn.ensemble.HistGradientBoostingRegressor`, the baseline one more."""
+    baseline = np.array([float(np.ravel(fitted._baseline_prediction)[0])])  # noqa: SLF001
+    nothing = np.array([-1])
+    trees = [Tree(np.array([0]), np.array([np.inf]), nothing, nothing, baseline)]
+    for (predictor,) in fitted._predictors:  # noqa: SLF001 - nothing else gives the nodes
+        nodes = predictor.nodes
+        leaf = nodes["is_leaf"].astype(bool)
+        trees.append(
+            Tree(
+                nodes["feature_idx"].astype(np.int64),
+                nodes["num_threshold"].astype(np.float64),
+                np.where(leaf, -1, nodes["left"].astype(np.int64)),
+                np.where(leaf, -1, nodes["right"].astype(np.int64)),
+                np.where(leaf, nodes["value"], 0.0).astype(np.float64),
+            )
+        )
+    return trees

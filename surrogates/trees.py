@@ -1,0 +1,166 @@
+"""Surrogates `random-forest` and `gradient-boosting`: trees with an honest uncertainty."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from surrogates.base import TrainingData
+from surrogates.tabular import TabularSurrogate, row_weights
+
+if TYPE_CHECKING:
+    import torch
+
+    from surrogates.tree_arrays import Tree
+    from surrogates.tree_ensemble import TreeEnsemble
+
+Array = npt.NDArray[np.float64]
+
+
+class _Trees(TabularSurrogate):
+    """Members that each see their own bootstrap of the groups, and are judged on the rest."""
+
+    members: int
+
+    def fit_exact(self, data: TrainingData, seed: int) -> TreeEnsemble:
+        """An ensemble whose uncertainty was set by what its members did not see."""
+        import torch
+
+        from surrogates.descent import descend
+        from surrogates.tree_arrays import Trees
+        from surrogates.tree_ensemble import Calibration, TreeEnsemble, novelty
+
+        x = data.x.double().numpy().astype(np.float32)
+        y = data.y[:, 0].double().numpy()
+        rng = np.random.default_rng(seed)
+        group, n_groups = _groups(data)
+        drawn = _bootstraps(group, n_groups, self.members, rng)
+        weights = row_weights(data).numpy()
+        trees: list[Tree] = []
+        importance = np.zeros(x.shape[1])
+        for counts in drawn:
+            seen = counts > 0
+            fitted = self.fit_member(
+                x[seen], y[seen], (weights * counts)[seen], int(rng.integers(2**31))
+            )
+            grown, important = fitted
+            trees += grown
+            importance += important
+        if not importance.any():
+            importance[:] = 1.0
+        model = TreeEnsemble(
+            Trees.of(trees), self.members, data.x.double(), torch.from_numpy(importance)
+        )
+        values = model.members(data.x.double())
+        residual, spread, judged = _out_of_bag(values, torch.from_numpy(drawn == 0), data.y[:, 0])
+        if not bool(judged.any()):
+            return model
+        points = model.points(data.x.double())
+        distances = torch.cdist(points, points)
+        same = torch.from_numpy(group)
+        distances[same.unsqueeze(0) == same.unsqueeze(1)] = torch.inf
+        far = novelty(distances.amin(dim=-1))
+        model.factors = descend(Calibration(residual[judged], spread[judged], far[judged])).factors
+        return model
+
+    @abstractmethod
+    def fit_member(self, x: Any, y: Array, weights: Array, seed: int) -> tuple[list[Tree], Array]:
+        """Trees of one member, and the importance (d) of each descriptor in it."""
+
+
+class RandomForest(_Trees):
+    """Random forest (Breiman, Mach. Learn. 45, 5 (2001)) of fully grown trees.
+
+    Each split looks at the share `features` of the descriptors. The posterior is wide where the trees
+    differ and where nothing like the candidate is known.
+    """
+
+    def __init__(
+        self,
+        members: Annotated[int, Field(ge=4)] = 100,
+        features: Annotated[float, Field(gt=0, le=1)] = 0.5,
+    ) -> None:
+        self.members = members
+        self._features = features
+
+    def fit_member(self, x: Any, y: Array, weights: Array, seed: int) -> tuple[list[Tree], Array]:
+        """One tree."""
+        from sklearn.tree import DecisionTreeRegressor
+
+        from surrogates.tree_arrays import from_decision_tree
+
+        tree = DecisionTreeRegressor(max_features=self._features, random_state=seed)
+        tree.fit(x, y, sample_weight=weights)
+        return [from_decision_tree(tree)], np.asarray(tree.feature_importances_)
+
+
+class GradientBoosting(_Trees):
+    """Histogram gradient boosting (Ke et al., NeurIPS 2017, as in scikit-learn), a few times over.
+
+    Each of `members` boosts `iterations` trees on its own bootstrap; how much they differ is the doubt.
+    """
+
+    def __init__(
+        self,
+        members: Annotated[int, Field(ge=4)] = 8,
+        iterations: Annotated[int, Field(ge=1)] = 100,
+        learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.1,
+    ) -> None:
+        self.members = members
+        self._iterations = iterations
+        self._learning_rate = learning_rate
+
+    def fit_member(self, x: Any, y: Array, weights: Array, seed: int) -> tuple[list[Tree], Array]:
+        """One boosted sequence of trees."""
+        from sklearn.ensemble import HistGradientBoostingRegressor
+
+        from surrogates.tree_arrays import from_boosting
+
+        fitted = HistGradientBoostingRegressor(
+            learning_rate=self._learning_rate,
+            max_iter=self._iterations,
+            min_samples_leaf=int(np.clip(len(x) // 20, 2, 20)),
+            max_leaf_nodes=15,
+            max_features=0.5,
+            early_stopping=False,
+            random_state=seed,
+        ).fit(x, y, sample_weight=weights)
+        importance = np.zeros(x.shape[1])
+        for (predictor,) in fitted._predictors:  # noqa: SLF001 - nothing else gives the nodes
+            nodes = predictor.nodes
+            inner = ~nodes["is_leaf"].astype(bool)
+            np.add.at(importance, nodes["feature_idx"][inner], nodes["gain"][inner])
+        return from_boosting(fitted), importance.clip(min=0.0)
+
+
+def _groups(data: TrainingData) -> tuple[npt.NDArray[np.int64], int]:
+    groups = np.arange(len(data.x)) if data.groups is None else data.groups.numpy()
+    _, group = np.unique(groups, return_inverse=True)
+    return group, int(group.max()) + 1
+
+
+def _bootstraps(
+    group: npt.NDArray[np.int64], n_groups: int, members: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """How often each member sees each row (members x n); whole groups are drawn, two at least."""
+    drawn = np.zeros((members, n_groups), dtype=np.int64)
+    for counts in drawn:
+        while (counts > 0).sum() < min(2, n_groups):
+            np.add.at(counts, rng.integers(n_groups, size=n_groups), 1)
+    return drawn[:, group]
+
+
+def _out_of_bag(
+    values: torch.Tensor, unseen: torch.Tensor, y: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Residual and variance (n) of the members that did not see a row, and where two did not."""
+    import torch
+
+    k = unseen.sum(dim=0)
+    mean = torch.where(unseen, values, 0.0).sum(dim=0) / k.clamp_min(1)
+    spread = torch.where(unseen, (values - mean).square(), 0.0).sum(dim=0) / (k - 1).clamp_min(1)
+    return y.double() - mean, spread, k >= 2

@@ -1,0 +1,19 @@
+import pytest
+
+from surrogates.conformance import SurrogateConformance
+from surrogates.kernel_families import (
+    ARDGaussianProcess,
+    BayesianRidge,
+    InteractiveLinear,
+    LinearGaussianProcess,
+)
+
+
+@pytest.mark.parametrize(
+    "surrogate",
+    [BayesianRidge(), InteractiveLinear(), ARDGaussianProcess(), LinearGaussianProcess()],
+    ids=lambda s: type(s).__name__,
+    scope="class",
+)
+class TestKernelFamilies(SurrogateConformance):
+    pass
