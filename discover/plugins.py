@@ -42,6 +42,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "structure": "surrogates.descriptors:StructureDescriptor",
         "local-structure": "surrogates.structure_descriptors:LocalStructureDescriptor",
         "compound": "surrogates.compound_descriptor:CompoundDescriptor",
+        "physical": "surrogates.physical_descriptors:PhysicalDescriptor",
+        "embedding": "surrogates.embedding:EmbeddingDescriptor",
     },
     "surrogates": {
         "gp": "surrogates.gp:GaussianProcess",

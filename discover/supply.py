@@ -12,6 +12,7 @@ from discover.ladder import on_ladder, rung_index, unstable
 from discover.pool import KnownCandidates, Pool
 from discover.records import Calculation, Candidate, CandidateState
 from discover.store.base import Store
+from surrogates.descriptors import descriptors_named, featurize
 
 if TYPE_CHECKING:
     from discover.potentials.base import Potential
@@ -29,9 +30,7 @@ class CandidateSupply:
         self._generator: Generator = plugins.create(
             "generators", spec.generator.name, spec.generator.options, folder.root
         )
-        self._descriptors = [
-            plugins.create("descriptors", name, {}, folder.root) for name in spec.descriptors
-        ]
+        self._descriptors = descriptors_named(spec.descriptors, folder.root, spec.potential)
 
     @property
     def exhausted(self) -> bool:
@@ -119,8 +118,6 @@ class CandidateSupply:
 
     def _featurized(self, candidate: Candidate) -> Candidate:
         """A candidate with its descriptors, or rejected where it cannot be described."""
-        from surrogates.descriptors import featurize
-
         try:
             return featurize([candidate], self._descriptors)[0]
         except StructureError as error:

@@ -6,11 +6,13 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from discover import plugins
 from discover.errors import StructureError
 from discover.records import Candidate
 
@@ -45,6 +47,25 @@ def featurize(
         candidate.model_copy(update={"features": tuple(map(float, row))})
         for candidate, row in zip(candidates, rows, strict=True)
     ]
+
+
+def descriptors_named(
+    names: Sequence[str], base: Path | None = None, potential: str | None = None
+) -> list[Descriptor]:
+    """The descriptors that a campaign calls by these names; a file plug-in's path is relative to `base`.
+
+    Those with an option `potential`, such as `physical`, are given the campaign's (a name, with a path
+    relative to `base`).
+    """
+    from discover.potentials import load_potential
+
+    made = []
+    for name in names:
+        factory = plugins.load("descriptors", name, base)
+        wants = potential is not None and "potential" in plugins.options_model(factory).model_fields
+        options = {"potential": load_potential(str(potential), base)} if wants else {}
+        made.append(plugins.create("descriptors", name, options, base))
+    return made
 
 
 class CompositionDescriptor:

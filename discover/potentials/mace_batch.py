@@ -27,7 +27,7 @@ def evaluate_batch(
     # TorchScript fuses operations after the first calls, whose last digits then are no longer those of
     # a process that has just begun: a campaign that goes on after a kill would relax otherwise.
     with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
-        output = model(_graph(model, head, device, structures), compute_stress=True)
+        output = model(crystal_graph(model, head, device, structures), compute_stress=True)
     energies, forces, stresses = (
         output[key].detach().double().cpu().numpy() for key in ("energy", "forces", "stress")
     )
@@ -40,7 +40,9 @@ def evaluate_batch(
     ]
 
 
-def _graph(model: Any, head: int, device: str, structures: Sequence[Atoms]) -> dict[str, Any]:
+def crystal_graph(
+    model: Any, head: int, device: str, structures: Sequence[Atoms]
+) -> dict[str, Any]:
     """What MACE's `prepare_graph` reads: the crystals side by side, with no edge between two."""
     import torch
     from matscipy.neighbours import neighbour_list

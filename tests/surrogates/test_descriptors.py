@@ -10,6 +10,7 @@ from surrogates.conformance import DescriptorConformance
 from surrogates.descriptors import (
     CompositionDescriptor,
     StructureDescriptor,
+    descriptors_named,
     featurize,
     point_group,
 )
@@ -141,3 +142,20 @@ def test_featurize_puts_descriptors_side_by_side():
     assert featured.features[132:] == tuple(descriptors[1].describe([featured])[0])
     assert featured.model_copy(update={"features": None}) == candidate(rocksalt())
     assert featurize([], descriptors) == []
+
+
+def test_the_potential_of_the_campaign_is_handed_to_those_that_want_one(tmp_path):
+    """A plug-in with an option of that name gets the potential, with paths from the campaign's folder."""
+    (tmp_path / "mine.py").write_text(
+        """
+class Mine:
+    names = ("name",)
+    def __init__(self, potential=None):
+        self.potential = potential
+"""
+    )
+    plain, mine = descriptors_named(["structure", "mine.py:Mine"], tmp_path, "emt")
+    assert isinstance(plain, StructureDescriptor)
+    assert mine.potential.name.startswith("emt")
+    (alone,) = descriptors_named(["mine.py:Mine"], tmp_path)
+    assert alone.potential is None
