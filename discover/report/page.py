@@ -16,9 +16,10 @@ import yaml
 
 from discover.calculations.job import read_result
 from discover.campaign import CampaignSpec
-from discover.errors import CalculationError
+from discover.errors import CalculationError, PotentialError
 from discover.files import write_atomically
 from discover.folder import CampaignFolder
+from discover.potentials.learning.notes import FINE_TUNED
 from discover.properties import Property
 from discover.records import CalculationState
 from discover.report import notation
@@ -217,6 +218,7 @@ def _html(findings: Findings, folder: CampaignFolder, charts: dict[str, str]) ->
         drawn_structures=DRAWN_STRUCTURES,
         shown_preliminary=SHOWN_PRELIMINARY,
         phonons=_phonons(findings, folder),
+        learning=_learning(findings, folder),
         passes=findings.store.passes()[: -SHOWN_PASSES - 1 : -1],
         campaign_file=_campaign_file(folder),
         settings=_without_credentials(
@@ -275,6 +277,23 @@ def _phonon_card(entry: PhononEntry) -> dict[str, Any]:
             if figure is not None
         ],
         "facts": facts(entry),
+    }
+
+
+def _learning(findings: Findings, folder: CampaignFolder) -> dict[str, Any] | None:
+    """The fine-tunings of the campaign's potential, drawn and told; None where there are none."""
+    if not findings.store.value(FINE_TUNED):
+        return None
+    from discover.potentials.learning.campaign import fine_tunings, summary
+    from discover.report.learning import learning_figure
+
+    try:
+        cards = [done.card for done in fine_tunings(folder, findings.store)]
+    except PotentialError as error:
+        return {"problem": str(error)}
+    return {
+        "chart": inline_svg(learning_figure(cards), "learning"),
+        "told": [(card, summary(card)) for card in cards],
     }
 
 

@@ -13,6 +13,7 @@ from e3nn import o3  # isort: skip
 
 from discover.folder import CampaignFolder
 from discover.potentials.learning.campaign import fine_tunings
+from discover.potentials.learning.finetuning import CARD
 from discover.potentials.learning.notes import IN_USE, LEARNED_ON, potential_in_use
 from discover.potentials.mace_weights import save_weights
 from discover.records import CalculationState
@@ -100,6 +101,16 @@ def test_the_loop_fine_tunes_and_labels(learning_campaign, discover):
     assert potential_in_use(store, spec) == (adopted if done.card.adopted else spec.potential)
     assert "labelled" in ran.out
     store.close()
+
+    page = folder.report / "index.html"
+    told = page.read_text()
+    assert 'id="section-learning"' in told
+    assert ("not adopted" in told) is not done.card.adopted
+    assert "forces (meV/Å)" in told
+    (done.directory / CARD).write_text("{")
+    assert discover("report", learning_campaign).code == 0
+    assert "cannot be read" in page.read_text()
+    (done.directory / CARD).write_text(done.card.model_dump_json())
 
     again = discover("potentials", "finetune", learning_campaign, "--json")
     assert again.code == 0, again.err
