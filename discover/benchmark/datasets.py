@@ -1,0 +1,359 @@
+"""Known materials or molecules as benchmarks use them: read, checked row by row, described."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from ase.data import chemical_symbols
+
+from discover import plugins
+from discover.benchmark.features import (
+    COMPOSITION,
+    SPACEGROUP,
+    Describer,
+    Features,
+    Plan,
+    assemble,
+    give_away,
+    missing_cells,
+    number,
+    plan_features,
+)
+from discover.benchmark.tables import Row, Table, read_table
+from discover.errors import DataError, StructureError
+from discover.properties import Transform
+from discover.structures.fingerprint import reduced_formula
+from discover.structures.symmetry import spacegroup
+
+Array = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+USUAL = {
+    "formula": re.compile(
+        r"((reduced|chemical|pretty)_)?(formula|composition)(_pretty)?", re.IGNORECASE
+    ),
+    "smiles": re.compile(r"(canonical_)?smiles", re.IGNORECASE),
+    "id": re.compile(r"((mp|material|materials|structure|entry)_)?id|row|index", re.IGNORECASE),
+    "group": re.compile(r"groups?", re.IGNORECASE),
+    "year": re.compile(r"((discovery|publication)_)?year", re.IGNORECASE),
+    "censored": re.compile(r".*censored.*", re.IGNORECASE),
+    "spacegroup": SPACEGROUP,
+    "split": re.compile(r"split", re.IGNORECASE),
+}
+"""Names by which columns are known that nobody named."""
+CENSORED_FLAGS = {
+    **dict.fromkeys(("true", "1", "1.0", "yes", "below", "<", "-1"), -1),
+    **dict.fromkeys(("above", ">", "+1"), 1),
+    **dict.fromkeys(("", "false", "0", "0.0", "no", "none"), 0),
+}
+"""Which side of the given target the true value is on."""
+BOUND = re.compile(r"^\s*([<>])=?\s*(.+)$")
+HYDRATE = re.compile(r"[*·•⋅]")
+MOST_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What columns hold; None: the column with the usual name, if there is one.
+
+    `features` are descriptors, columns or patterns of columns to describe rows by, `exclude` patterns
+    of columns that must not.
+    """
+
+    target: str
+    formula: str | None = None
+    smiles: str | None = None
+    id: str | None = None
+    group: str | None = None
+    year: str | None = None
+    censored: str | None = None
+    spacegroup: str | None = None
+    split: str | None = None
+    features: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """N rows with descriptors and a target.
+
+    `y` (N) is on the model's scale; where `censored` (N) is -1 or 1 the true value lies below or above
+    it. `rows` (N) are the rows' places in the file, counted from 0 before any was dropped. `groups`
+    (N) are equal for rows that must not be split, such as polytypes of one formula; `elements` are the
+    elements of each row. `dropped` lists what was left out and why.
+    """
+
+    source: str
+    target: str
+    transform: Transform
+    ids: tuple[str, ...]
+    rows: Integers
+    y: Array
+    censored: npt.NDArray[np.int8]
+    features: Features
+    groups: Integers
+    grouped_by: str | None
+    formulas: tuple[str, ...] | None = None
+    elements: tuple[frozenset[str], ...] | None = None
+    spacegroups: tuple[str, ...] | None = None
+    years: Array | None = None
+    parts: tuple[str, ...] | None = None
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def x(self) -> Array:
+        """Descriptors (N x d)."""
+        return self.features.x
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What one row says, its descriptors aside."""
+
+    y: float
+    censored: int = 0
+    formula: str = ""
+    elements: frozenset[str] = frozenset()
+    year: float = math.nan
+
+
+class _RowError(DataError):
+    """A row that cannot be used."""
+
+
+def load_data(
+    paths: Sequence[Path],
+    columns: Columns,
+    *,
+    transform: Transform = "none",
+    drop_invalid: bool = False,
+    told: Callable[[str], None] = lambda _: None,
+) -> DataSet:
+    """The rows of a file that can be used, all of them or, with `drop_invalid`, but those listed.
+
+    A target such as `<1E-10` is a bound, and so is one that is marked in the column `censored`. Raises
+    DataError, naming columns and rows, for missing columns, targets that are no numbers or have no
+    logarithm, rows given twice, formulas that do not parse and rows that cannot be described;
+    MissingDependencyError for descriptors whose package is not installed.
+    """
+    table = read_table(paths, columns.id)
+    columns = _found(table, columns)
+    plan = _plan(table, columns)
+    problems = _repeated(table, columns.id)
+    describer = Describer(plan)
+    entries: dict[int, _Entry] = {}
+    described: dict[int, Array] = {}
+    for i, row in enumerate(table.rows):
+        try:
+            _check_cells(plan, row)
+            entries[i] = _entry(
+                row, columns, transform, formula_needed=COMPOSITION in plan.descriptors
+            )
+            smiles = row.cells[columns.smiles] if columns.smiles else ""
+            described[i] = describer.row(row, entries[i].formula, smiles)
+        except (_RowError, StructureError) as error:
+            problems.setdefault(i, str(error))
+    listed = tuple(f"{table.rows[i].place}: {problems[i]}" for i in sorted(problems))
+    if listed and not drop_invalid:
+        raise DataError(_refusal(table, listed))
+    for line in listed:
+        told(f"dropped {line}")
+    kept = [i for i in range(len(table.rows)) if i not in problems]
+    if len(kept) < 2:
+        raise DataError(f"{table.source}: fewer than two rows can be used\n" + _excerpt(listed))
+    good = replace(table, rows=tuple(table.rows[i] for i in kept))
+    features = assemble(good, plan, np.array([described[i] for i in kept]), describer.names)
+    y = np.array([entries[i].y for i in kept])
+    if not columns.features and (same := give_away(features, y)):
+        raise DataError(
+            f"{table.source}: {', '.join(map(repr, same))} rank the rows just as the target does; "
+            "leave them out by --exclude, or name what to use by --features"
+        )
+    data = _data_set(good, columns, transform, features, [entries[i] for i in kept])
+    return replace(data, rows=np.array(kept), y=y, dropped=listed)
+
+
+def _data_set(
+    table: Table,
+    columns: Columns,
+    transform: Transform,
+    features: Features,
+    entries: Sequence[_Entry],
+) -> DataSet:
+    """All but what the caller knows better: the rows, the target and what was dropped."""
+    formulas = tuple(entry.formula for entry in entries)
+    labels: Sequence[str] = [row.place for row in table.rows]
+    grouped_by = None
+    for name in (columns.group, columns.formula, columns.smiles):
+        if name is not None and grouped_by is None:
+            labels, grouped_by = [row.cells[name] for row in table.rows], name
+    if all(formulas) and not columns.group:
+        labels, grouped_by = formulas, columns.formula or "formula"
+    ids = [row.cells[columns.id] for row in table.rows] if columns.id else []
+    if len(set(ids)) < len(table.rows):
+        ids = [row.place for row in table.rows]
+    return DataSet(
+        source=table.source,
+        target=columns.target,
+        transform=transform,
+        ids=tuple(ids),
+        rows=np.arange(len(entries)),
+        y=np.array([entry.y for entry in entries]),
+        censored=np.array([entry.censored for entry in entries], dtype=np.int8),
+        features=features,
+        groups=np.unique(labels, return_inverse=True)[1].astype(np.int64),
+        grouped_by=grouped_by,
+        formulas=formulas if all(formulas) else None,
+        elements=tuple(e.elements for e in entries) if all(formulas) else None,
+        spacegroups=_spacegroups(table, columns.spacegroup),
+        years=np.array([entry.year for entry in entries]) if columns.year else None,
+        parts=tuple(r.cells[columns.split] for r in table.rows) if columns.split else None,
+    )
+
+
+def _found(table: Table, columns: Columns) -> Columns:
+    """The columns by name, those that are not named by their usual names; DataError for a wrong one."""
+    for field in dataclasses.fields(Columns):
+        value = getattr(columns, field.name)
+        if isinstance(value, str) and value not in table.columns:
+            raise DataError(
+                f"{table.source}: --{field.name} {value!r}: there is no such column"
+                f"{plugins.suggestion(value, table.columns)}"
+            )
+    excluded = {n for pattern in columns.exclude for n in fnmatch.filter(table.columns, pattern)}
+    for pattern in columns.exclude:
+        if not fnmatch.filter(table.columns, pattern):
+            raise DataError(
+                f"{table.source}: --exclude {pattern!r} matches no column"
+                f"{plugins.suggestion(pattern, table.columns)}"
+            )
+    found: dict[str, Any] = {}
+    for role, usual_name in USUAL.items():
+        given = getattr(columns, role)
+        usual = [n for n in table.columns if usual_name.fullmatch(n) and n != columns.target]
+        if role == "spacegroup":  # numbers rather than symbols, which are spelled in many ways
+            usual.sort(key=lambda n: not all(r.cells[n].isdecimal() for r in table.rows))
+        usual = [n for n in usual if n not in excluded or role in {"id", "spacegroup"}]
+        found[role] = given or next(iter(usual), None)
+    return replace(columns, **{**found, "id": columns.id or table.joined_by or found["id"]})
+
+
+def _plan(table: Table, columns: Columns) -> Plan:
+    taken = {getattr(columns, role) for role in USUAL if role != "spacegroup"} | {columns.target}
+    excluded = {n for pattern in columns.exclude for n in fnmatch.filter(table.columns, pattern)}
+    return plan_features(
+        table,
+        columns.features,
+        [name for name in table.columns if name not in taken | excluded],
+        formula=columns.formula,
+        smiles=columns.smiles,
+    )
+
+
+def _check_cells(plan: Plan, row: Row) -> None:
+    if missing := missing_cells(plan, row):
+        raise _RowError(f"{', '.join(map(repr, missing))}: empty, or not a number")
+
+
+def _entry(row: Row, columns: Columns, transform: Transform, *, formula_needed: bool) -> _Entry:
+    """What a row says; _RowError for one that cannot be used."""
+    if row.unreadable:
+        raise _RowError(row.unreadable)
+    y, censored = _target(row, columns, transform)
+    formula, elements = "", frozenset[str]()
+    if row.crystal is not None:
+        formula = reduced_formula(row.crystal)
+        elements = frozenset(chemical_symbols[z] for z in row.crystal.numbers)
+    elif columns.formula and (row.cells[columns.formula] or formula_needed):
+        formula, elements = parse_formula(row.cells[columns.formula])
+    year = number(row.cells[columns.year]) if columns.year else math.nan
+    if columns.year and not math.isfinite(year):
+        raise _RowError(f"{columns.year} = {row.cells[columns.year]!r} is no year")
+    return _Entry(y, censored, formula, elements, year)
+
+
+def _target(row: Row, columns: Columns, transform: Transform) -> tuple[float, int]:
+    """The target on the model's scale, and whether it is a bound."""
+    text = row.cells[columns.target]
+    match = BOUND.match(text)
+    sign = {"<": -1, ">": 1}[match[1]] if match else 0
+    value = number(match[2] if match else text)
+    if not math.isfinite(value):
+        raise _RowError(f"{columns.target} = {text!r} is not a number")
+    if transform == "log10" and value <= 0:
+        raise _RowError(f"{columns.target} = {text} has no logarithm")
+    if columns.censored and not sign:
+        flag = row.cells[columns.censored].lower()
+        if flag not in CENSORED_FLAGS:
+            raise _RowError(
+                f"{columns.censored} = {flag!r} is none of {', '.join(filter(None, CENSORED_FLAGS))}"
+            )
+        sign = CENSORED_FLAGS[flag]
+    return (math.log10(value) if transform == "log10" else value), sign
+
+
+def parse_formula(text: str) -> tuple[str, frozenset[str]]:
+    """Reduced formula and elements; parts such as the water of `CuSO4*5(H2O)` are added up.
+
+    Raises DataError for what is no formula.
+    """
+    from pymatgen.core import Composition
+
+    total = Composition()
+    for part in HYDRATE.split(text.replace(" ", "")):
+        match = re.fullmatch(r"(\d*\.?\d*)(.+)", part)
+        if match is None:
+            raise _RowError(f"{text!r} is no formula")
+        try:
+            total += Composition(match[2], strict=True) * float(match[1] or 1)
+        except (ValueError, KeyError) as error:
+            raise _RowError(f"{text!r} is no formula: {error}") from error
+    if not total or any(symbol not in chemical_symbols for symbol in total.get_el_amt_dict()):
+        raise _RowError(f"{text!r} is no formula")
+    symbols = frozenset(total.get_el_amt_dict())
+    amounts = {el: round(n, 6) for el, n in total.fractional_composition.items()}
+    whole = total.reduced_formula if all(float(n).is_integer() for n in total.values()) else None
+    return whole or Composition(amounts).formula.replace(" ", ""), symbols
+
+
+def _repeated(table: Table, id_column: str | None) -> dict[int, str]:
+    """Rows that say just what an earlier one says, the id aside."""
+    first: dict[object, int] = {}
+    repeated = {}
+    for i, row in enumerate(table.rows):
+        content = (*(v for k, v in row.cells.items() if k != id_column), row.crystal)
+        if content in first:
+            repeated[i] = f"is the same as {table.rows[first[content]].place}"
+        first.setdefault(content, i)
+    return repeated
+
+
+def _spacegroups(table: Table, column: str | None) -> tuple[str, ...] | None:
+    if all(row.crystal is not None for row in table.rows):
+        return tuple(str(spacegroup(row.crystal)) for row in table.rows if row.crystal)
+    return tuple("".join(row.cells[column].split()) for row in table.rows) if column else None
+
+
+def _refusal(table: Table, listed: Sequence[str]) -> str:
+    some = f"{len(listed)} of {len(table.rows)} rows cannot be used"
+    return f"{table.source}: {some}; correct them, or --drop-invalid\n{_excerpt(listed)}"
+
+
+def _excerpt(listed: Sequence[str]) -> str:
+    more = listed[MOST_LISTED:]
+    rows = ", ".join(line.split(" ", 2)[1].rstrip(":") for line in more)
+    return "\n".join(
+        [*listed[:MOST_LISTED], *([f"and {len(more)} more: rows {rows}"] if more else [])]
+    )

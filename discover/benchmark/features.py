@@ -1,0 +1,261 @@
+"""Descriptors of rows: of structures, of compositions, of SMILES, or columns as they are."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from discover import plugins
+from discover.benchmark.tables import Row, Table
+from discover.errors import DataError, MissingDependencyError, StructureError
+from discover.records import Candidate
+
+Array = npt.NDArray[np.float64]
+
+Kind = Literal["numbers", "categories"]
+
+COMPOSITION, STRUCTURE, SMILES = "composition", "structure", "smiles"
+SPACEGROUP = re.compile(r"(space_?group|sg)(_?(number|num|no|int))?", re.IGNORECASE)
+CELL = re.compile(
+    r"(a|b|c|alpha|beta|gamma|volume|volume_per_atom|density)(_(angstrom3?|a3|g_cm3))?",
+    re.IGNORECASE,
+)
+MOST_CATEGORIES = 20
+"""A column of text with more distinct words than this is a name, not a category."""
+HUGE = 1e12
+SAME_ORDER = 0.9999
+"""A column that ranks the rows as the target does, by this Spearman coefficient, is the target."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Descriptors (n x d), their names, which of them are codes, and where they come from."""
+
+    x: Array
+    names: tuple[str, ...]
+    categorical: tuple[int, ...]
+    made_of: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Descriptor plug-ins (`composition`, `structure`, ..., or `smiles`), and columns with their kind."""
+
+    descriptors: tuple[str, ...]
+    columns: dict[str, Kind]
+
+
+def plan_features(
+    table: Table,
+    wanted: Sequence[str],
+    free: Sequence[str],
+    *,
+    formula: str | None,
+    smiles: str | None,
+) -> Plan:
+    """What the rows are described by.
+
+    `wanted` are plug-ins, columns, and patterns of columns such as `cat_*`. Without any: `composition`
+    and `structure` where there are structures; `composition`, space group and cell where there is a
+    formula; every column of numbers or categories that is `free` otherwise; and if there is none,
+    SMILES. Raises DataError for a name that is neither.
+    """
+    kinds = {name: kind for name in free if (kind := _kind(table, name)) is not None}
+    if wanted:
+        return _asked_for(table, wanted, kinds)
+    if table.with_structures:
+        return Plan((COMPOSITION, STRUCTURE), {})
+    if formula:
+        cell = [n for n in kinds if CELL.fullmatch(n) or SPACEGROUP.fullmatch(n)]
+        return Plan((COMPOSITION,), {n: kinds[n] for n in cell if kinds[n] == "numbers"})
+    if kinds:
+        return Plan((), kinds)
+    if smiles:
+        return Plan((SMILES,), {})
+    raise DataError(
+        f"{table.source}: no structure, no formula, no SMILES and no column of numbers to describe "
+        "rows by; name columns by --formula, --smiles or --features"
+    )
+
+
+def _asked_for(table: Table, wanted: Sequence[str], kinds: dict[str, Kind]) -> Plan:
+    descriptors: list[str] = []
+    columns: dict[str, Kind] = {}
+    plug_ins = {*plugins.available("descriptors"), SMILES}
+    for name in wanted:
+        matching = {n: kind for n, kind in kinds.items() if fnmatchcase(n, name)}
+        if (name in plug_ins and name not in matching) or plugins.is_file_plugin(name):
+            descriptors.append(name)
+        elif matching:
+            columns |= matching
+        else:
+            what = "holds no numbers or categories" if name in table.columns else "is no column"
+            raise DataError(
+                f"{table.source}: --features {name!r} {what}, and no descriptor is called so"
+                f"{plugins.suggestion(name, {*kinds, *plug_ins})}"
+            )
+    return Plan(tuple(descriptors), columns)
+
+
+class Describer:
+    """Describes rows one by one by the descriptors of a plan (not its columns)."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._made = [
+            SmilesDescriptor() if name == SMILES else plugins.create("descriptors", name)
+            for name in plan.descriptors
+        ]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the numbers that `row` gives."""
+        return [name for made in self._made for name in made.names]
+
+    def row(self, row: Row, formula: str, smiles: str) -> Array:
+        """The descriptors of one row (d); StructureError where it cannot be described."""
+        if not self._made:
+            return np.empty(0)
+        candidate = as_candidate(row, formula)
+        return np.concatenate(
+            [
+                made.row(smiles)
+                if isinstance(made, SmilesDescriptor)
+                else made.describe([candidate])[0]
+                for made in self._made
+            ]
+        )
+
+
+class SmilesDescriptor:
+    """RDKit's 2D descriptors of a molecule; MissingDependencyError where RDKit is not installed."""
+
+    def __init__(self) -> None:
+        if importlib.util.find_spec("rdkit") is None:
+            raise MissingDependencyError(
+                "descriptors of SMILES need RDKit, which is not installed: pip install rdkit, or "
+                "name columns of numbers by --features"
+            )
+        from rdkit.Chem import Descriptors
+
+        self.names = tuple(name for name, _ in Descriptors.descList)
+
+    def row(self, smiles: str) -> Array:
+        """One row (d), not a number where RDKit has no value; StructureError if it does not parse."""
+        from rdkit import Chem
+        from rdkit.Chem import Descriptors
+
+        molecule = Chem.MolFromSmiles(smiles) if smiles else None
+        if molecule is None:
+            raise StructureError(f"SMILES {smiles!r} does not parse")
+        found = Descriptors.CalcMolDescriptors(molecule)
+        return np.array([found[name] for name in self.names], dtype=float)
+
+
+def assemble(table: Table, plan: Plan, described: Array, names: Sequence[str]) -> Features:
+    """What descriptors gave (n x d, with their `names`) and the plan's columns, side by side.
+
+    What does not vary, or is not finite or huge in some row, is left out. DataError if nothing is left.
+    """
+    blocks, labels, codes = [described], list(names), [False] * len(names)
+    for column, kind in plan.columns.items():
+        block, of_column, are_codes = _column(table, column, kind)
+        blocks.append(block)
+        labels += of_column
+        codes += [are_codes] * len(of_column)
+    x = np.hstack(blocks)
+    x[:, ~(np.abs(x) < HUGE).all(axis=0)] = 0.0
+    varying = x.std(axis=0) > 1e-12 * np.abs(x).max(axis=0).clip(min=1e-300)
+    if not varying.any():
+        raise DataError(f"{table.source}: no descriptor varies over the rows")
+    kept = np.flatnonzero(varying)
+    return Features(
+        x=x[:, kept],
+        names=tuple(labels[i] for i in kept),
+        categorical=tuple(place for place, i in enumerate(kept) if codes[i]),
+        made_of=(*plan.descriptors, *plan.columns),
+    )
+
+
+def give_away(features: Features, y: Array) -> tuple[str, ...]:
+    """Columns that rank the rows as the target does: the target by another name."""
+    from scipy.stats import spearmanr
+
+    if len(y) < 10:
+        return ()
+    return tuple(
+        name
+        for name, column in zip(features.names, features.x.T, strict=True)
+        if abs(spearmanr(column, y).statistic) > SAME_ORDER
+    )
+
+
+def number(text: str) -> float:
+    """A finite number from a cell, not a number where it holds none; booleans are 0 and 1."""
+    if text.lower() in {"true", "false"}:
+        return float(text.lower() == "true")
+    try:
+        value = float(text)
+    except ValueError:
+        return float("nan")
+    return value if np.isfinite(value) else float("nan")
+
+
+def missing_cells(plan: Plan, row: Row) -> list[str]:
+    """Columns of the plan in which this row has nothing that can be used."""
+    return [
+        name
+        for name, kind in plan.columns.items()
+        if not row.cells[name] or (kind == "numbers" and not np.isfinite(number(row.cells[name])))
+    ]
+
+
+def _kind(table: Table, column: str) -> Kind | None:
+    """`numbers`, `categories`, or None for a column that describes nothing, as names or gaps do."""
+    cells = [row.cells[column] for row in table.rows]
+    filled = [cell for cell in cells if cell]
+    if len(filled) < 0.9 * len(cells):  # a column of gaps would cost more rows than it is worth
+        return None
+    if np.mean([np.isfinite(number(cell)) for cell in filled]) > 0.9:
+        return "numbers"
+    distinct = len(set(filled))
+    return "categories" if 1 < distinct <= min(MOST_CATEGORIES, len(cells) // 3) else None
+
+
+def _column(table: Table, column: str, kind: Kind) -> tuple[Array, list[str], bool]:
+    """Values of a column, one-hot where it holds categories; with its labels and whether they are codes.
+
+    A space group gives, beside its number, what its point group is.
+    """
+    from surrogates.descriptors import point_group
+
+    cells = [row.cells[column] for row in table.rows]
+    if kind == "categories":
+        words = sorted(set(cells))
+        hot = np.array([[float(cell == word) for word in words] for cell in cells])
+        return hot, [f"{column}={word}" for word in words], True
+    values = np.array([number(cell) for cell in cells])
+    if SPACEGROUP.fullmatch(column) and all(1 <= v <= 230 and v == int(v) for v in values):
+        groups = np.array([point_group(int(v)) for v in values], dtype=float)
+        labels = [column, "point_group_order", "inversion_centre"]
+        return np.column_stack([values, groups]), labels, False
+    return values[:, None], [column], bool(set(values) <= {0.0, 1.0})
+
+
+def as_candidate(row: Row, formula: str) -> Candidate:
+    """A row as descriptors want it; without a structure only the formula is there.
+
+    Raises StructureError for a structure without symmetry.
+    """
+    from discover.structures.symmetry import spacegroup
+
+    known: dict[str, Any] = {"id": row.place, "formula": formula}
+    if row.crystal is not None:
+        known |= {"crystal": row.crystal, "spacegroup": spacegroup(row.crystal)}
+    return Candidate.model_construct(**known)
