@@ -54,6 +54,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "random-forest": "surrogates.trees:RandomForest",
         "gradient-boosting": "surrogates.trees:GradientBoosting",
         "deep-ensemble": "surrogates.deep_ensemble:DeepEnsemble",
+        "multitask": "surrogates.multitask:MultiTask",
         "mixture": "surrogates.mixture:Mixture",
         "multi-fidelity": "surrogates.multi_fidelity:MultiFidelityGP",
         "fidelity-stack": "surrogates.fidelity_stack:FidelityStack",

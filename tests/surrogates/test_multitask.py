@@ -1,0 +1,88 @@
+"""The multi-task Gaussian process: what one property tells of another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from discover.errors import SurrogateError
+from surrogates import TrainingData
+from surrogates.conformance import SurrogateConformance, example_data
+from surrogates.multitask import MultiTask
+from surrogates.persistence import load, save
+
+NAN = float("nan")
+
+
+class TestConformance(SurrogateConformance):
+    @pytest.fixture(scope="class")
+    def surrogate(self) -> MultiTask:
+        return MultiTask()
+
+
+def scarce_and_plentiful(scarce: int = 6, rows: int = 30) -> TrainingData:
+    """A plentiful property, and a scarce one that opposes it: y0 = 3 - 20 y1 where it is known."""
+    data = example_data(rows)
+    first = 3 - 20 * data.y
+    first[scarce:] = NAN
+    return TrainingData(data.x, torch.cat([first, data.y], dim=1))
+
+
+def test_a_plentiful_property_tells_of_a_scarce_one_that_opposes_it() -> None:
+    data = scarce_and_plentiful()
+    new = example_data(40, seed=1)
+    truth = 3 - 20 * new.y
+    with torch.no_grad():
+        model = MultiTask().fit(data, seed=0)
+        alone = MultiTask().fit(data.output(0), seed=0)
+        error, blind = (
+            (m.posterior(new.x).mean - truth).square().mean().sqrt() for m in (model, alone)
+        )
+        narrow, wide = (m.posterior(new.x).variance.mean() for m in (model, alone))
+    assert float(error) < 0.6 * float(blind)
+    assert float(narrow) < float(wide)
+    assert model.details["correlations"][1] < -0.8
+
+
+def test_all_properties_are_answered_for(tmp_path: Path) -> None:
+    """Means of each on its own scale, jointly sampled, and the same from disk."""
+    data = scarce_and_plentiful(20)
+    model = MultiTask(outputs="all").fit(data, seed=0)
+    save(model, tmp_path)
+    x = example_data(5, seed=1).x
+    with torch.no_grad():
+        posterior, again = model.posterior(x), load(tmp_path).posterior(x)
+        noisy = model.posterior(x, observation_noise=True)
+    assert model.num_outputs == 2
+    assert posterior.mean.shape == (5, 2)
+    assert posterior.rsample(torch.Size([3])).shape == (3, 5, 2)
+    torch.testing.assert_close(posterior.mean, again.mean)
+    assert bool((noisy.variance > posterior.variance).all())
+    truth = example_data(5, seed=1).y
+    assert float((posterior.mean[:, 1:] - truth).abs().mean()) < 0.3
+    assert float((posterior.mean[:, :1] - (3 - 20 * truth)).abs().mean()) < 6
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (scarce_and_plentiful(2), "2 rows are too few"),
+        (
+            TrainingData(
+                example_data(5).x, torch.cat([example_data(5).y, torch.ones(5, 1)], 1).double()
+            ),
+            "target 1 has no two different values",
+        ),
+        (
+            TrainingData(
+                example_data(5).x, example_data(5).y, censored=torch.ones(5, 1, dtype=torch.int8)
+            ),
+            "takes no bounds",
+        ),
+    ],
+)
+def test_what_cannot_be_learned_from_is_refused(data: TrainingData, problem: str) -> None:
+    with pytest.raises(SurrogateError, match=problem):
+        MultiTask().fit(data, seed=0)
