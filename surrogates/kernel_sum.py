@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -111,10 +111,13 @@ class KernelSumGP(GaussianModel):
             slope = 0.5 * (inverse - weights @ weights.mT)
         # its value, and by what the covariance depends on its gradient (Rasmussen & Williams, Gaussian
         # Processes for Machine Learning (2006), eq. 5.9), without differentiating the factorization
-        loss: Tensor = value + (slope * (covariance - covariance.detach())).sum()
+        loss: Tensor = value + (slope * (covariance - covariance.detach())).sum() + self._prior()
+        return loss
+
+    def _prior(self) -> Tensor:
+        loss = _normal(self.log_noise, *NOISE)
         for variance, term in zip(self.log_variance, self.terms, strict=True):
             loss = loss + _normal(variance, *AMPLITUDE[term])
-        loss = loss + _normal(self.log_noise, *NOISE)
         if "smooth" in self.terms:
             loss = loss + _normal(self.log_length, *self._length_prior)
             loss = loss + _normal(self.relevance, 0.0, RELEVANCE).sum()
@@ -177,6 +180,17 @@ class KernelSumGP(GaussianModel):
         relative = self.relevance if len(self.relevance) else torch.zeros(()).double()
         return (self.log_length + relative).exp()
 
+    def _diagonal(self, x: Tensor) -> Tensor:
+        """Prior variances (n) of the function at `x` (n x d)."""
+        products = {"smooth": torch.ones(len(x), dtype=torch.float64)}
+        for kind in ("descriptors", "categories"):
+            products[kind] = self._raw(kind, x).square().sum(dim=-1) / self._norm[kind]
+        products["interactions"] = products["descriptors"] * products["categories"]
+        total = torch.full((len(x),), OFFSET_VARIANCE, dtype=torch.float64)
+        for variance, term in zip(self.log_variance, self.terms, strict=True):
+            total = total + variance.exp() * products[term]
+        return total
+
     def _squares(self, one: Tensor, two: Tensor) -> Tensor:
         """Squared distances (b x q x p) in units of the length scales."""
         lengths = self.lengths
@@ -203,21 +217,24 @@ class KernelSumGP(GaussianModel):
         return self._settings, self._data | parameters
 
     @classmethod
-    def restore(cls, settings: Mapping[str, Any], tensors: dict[str, Tensor]) -> KernelSumGP:
+    def restore(cls, settings: Mapping[str, Any], tensors: dict[str, Tensor]) -> Self:
         """Inverse of `dump`."""
         model = cls(tensors["x"], tensors["y"], tensors.get("noise"), **settings)
-        for name, parameter in model.named_parameters():
-            parameter.data.copy_(tensors[f"fitted.{name}"])
-        model.requires_grad_(requires_grad=False)
+        model.take_fitted(tensors)
         return model
 
-    def with_data(self, x: Tensor, y: Tensor, noise: Tensor | None) -> KernelSumGP:
+    def take_fitted(self, tensors: Mapping[str, Tensor]) -> None:
+        """Parameters as in the tensors of a `dump`."""
+        for name, parameter in self.named_parameters():
+            parameter.data.copy_(tensors[f"fitted.{name}"])
+        self.requires_grad_(requires_grad=False)
+
+    def with_data(self, x: Tensor, y: Tensor, noise: Tensor | None) -> Self:
         """The same prior, conditioned on other data."""
-        fitted = {
-            name: value for name, value in self.dump()[1].items() if name.startswith("fitted.")
-        }
+        settings, tensors = self.dump()
+        kept = {name: tensor for name, tensor in tensors.items() if name not in self._data}
         data = {"x": x, "y": y} | ({} if noise is None else {"noise": noise})
-        return self.restore(self._settings, data | fitted)
+        return self.restore(settings, data | kept)
 
 
 def _matern(squares: Tensor) -> Tensor:

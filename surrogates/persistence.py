@@ -40,12 +40,15 @@ def save(model: Model, directory: Path) -> None:
 
     SurrogateError where the model has no `dump` and `restore`, OSError where it cannot be written.
     """
+    import torch
     from safetensors.torch import save as serialized
 
     description, tensors = dump(model)
     directory.mkdir(parents=True, exist_ok=True)
-    # safetensors refuses tensors that share memory
-    content = serialized({k: v.detach().clone() for k, v in tensors.items()})
+    # safetensors refuses tensors that share memory or have gaps in it
+    content = serialized(
+        {k: v.detach().clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
+    )
     write_atomically(directory / TENSORS, content)
     write_atomically(
         directory / DESCRIPTION, json.dumps({"format": FORMAT} | description, indent=2)

@@ -1,0 +1,245 @@
+"""Surrogate `auto`: the families, weighed by how they predict what lies outside of their data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, JsonValue
+
+from discover import plugins
+from discover.errors import SurrogateError
+from surrogates.base import Surrogate, TrainingData
+from surrogates.calibration import scale_of
+from surrogates.mixture import stacking_weights
+from surrogates.splits import SPLITS, Pairs
+from surrogates.tabular import TabularSurrogate
+from surrogates.validation import HeldOut, data_hash, folds_of, log_density, predict, subset
+
+if TYPE_CHECKING:
+    from botorch.models.model import Model
+
+    from surrogates.gated_mixture import GatedMixture
+
+Array = npt.NDArray[np.float64]
+
+REGIMES: dict[str, tuple[str, ...]] = {
+    "inside": ("group",),
+    "edge": ("property-top", "property-bottom"),
+    "novel": ("cluster",),
+}
+"""Where a candidate can be, and the splits that tell which family to believe there."""
+PAIRS = 2
+"""Parts of each split, at most, that are held out."""
+SMALLEST = 0.05
+"""A family that weighs less than this in every regime is left out."""
+FAMILIES = ("bayesian-ridge", "ilr", "gp-linear", "random-forest")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What held-out rows said of the families: weights and scales (regime x family), figures.
+
+    `figures`: for each family the mean CRPS (target's unit; lower is better) on each split, and None
+    where it could not be fitted.
+    """
+
+    families: tuple[str, ...]
+    weights: Array
+    scales: Array
+    figures: dict[str, JsonValue]
+
+
+class Auto(TabularSurrogate):
+    """Several families, judged on this campaign's own data and mixed by regime.
+
+    Whole groups, clusters of descriptors and the ends of the property's range are held out. Each tells
+    how far to believe which family in one regime: inside of what is known, in novel surroundings, and at
+    the edge of the known range of the property. A candidate gets the weights of the regimes it is in
+    (`GatedMixture`): stacking (Yao et al., Bayesian Anal. 13, 917 (2018)) of families whose standard
+    deviations have been scaled to their held-out errors.
+
+    The first n rows decide, n being the largest multiple of `every` that there are, so that a decision
+    holds for a while, and the same data give the same one. Of more than `rows`, a random part is asked.
+    """
+
+    def __init__(
+        self,
+        families: Annotated[tuple[str, ...], Field(min_length=1)] = FAMILIES,
+        every: Annotated[int, Field(ge=1)] = 20,
+        rows: Annotated[int, Field(ge=20)] = 200,
+    ) -> None:
+        self._families: dict[str, Surrogate] = {
+            name: plugins.create("surrogates", name) for name in families
+        }
+        self._every = every
+        self._rows = rows
+        self._judged: tuple[tuple[str, int], Judgement] | None = None
+
+    def fit_exact(self, data: TrainingData, seed: int) -> GatedMixture:
+        """Fits all families that weigh something; SurrogateError where none can be."""
+        from surrogates.gated_mixture import Gate, GatedMixture
+
+        judgement = self._judgement(data, seed)
+        models: dict[str, Model] = {}
+        refused: dict[str, JsonValue] = {}
+        for name in judgement.families:
+            try:
+                models[name] = self._families[name].fit(data, seed)
+            except SurrogateError as error:
+                refused[name] = str(error)
+        if not models:
+            raise SurrogateError(f"no family can be fitted: {refused}")
+        kept = [judgement.families.index(name) for name in models]
+        weights = judgement.weights[:, kept]
+        return GatedMixture(
+            models,
+            weights / weights.sum(axis=1, keepdims=True),
+            judgement.scales[:, kept],
+            Gate.of(data),
+            {**judgement.figures, "refused": refused},
+        )
+
+    def held_out(self, data: TrainingData, seed: int, folds: int) -> HeldOut:
+        """Predictions for rows that the families have not seen; the weights, few numbers, have."""
+        fold = folds_of(data, seed, folds)
+        mean, std = np.full((2, len(fold)), np.nan)
+        self._judgement(data, seed)
+        judged = self._judged
+        for k in range(int(fold.max()) + 1):
+            inside = (fold == k) & data.at_target.numpy()
+            if not inside.any():
+                continue
+            known = subset(data, ~inside)
+            assert judged is not None
+            self._judged = (self._question(known, seed), judged[1])
+            try:
+                model = self.fit(known, seed)
+            except SurrogateError:
+                continue
+            mean[inside], std[inside] = predict(model, data.x[inside])
+        self._judged = judged
+        return HeldOut(mean, std, fold)
+
+    def _question(self, data: TrainingData, seed: int) -> tuple[str, int]:
+        return data_hash(self._deciding(data)), seed
+
+    def _deciding(self, data: TrainingData) -> TrainingData:
+        import torch
+
+        first = len(data) - len(data) % self._every or len(data)
+        return data.rows(torch.arange(first))
+
+    def _judgement(self, data: TrainingData, seed: int) -> Judgement:
+        question = self._question(data, seed)
+        asked, judgement = self._judged or (None, None)
+        if judgement is None or asked != question:
+            judgement = judge_families(self._families, self._deciding(data), seed, self._rows)
+            self._judged = question, judgement
+        return judgement
+
+
+def judge_families(
+    families: Mapping[str, Surrogate], data: TrainingData, seed: int, rows: int
+) -> Judgement:
+    """Weights and scales of families in each of the `REGIMES`, from at most `rows` of the data."""
+    import torch
+
+    if len(data) > rows:
+        chosen = np.random.default_rng(seed).permutation(len(data))[:rows]
+        data = data.rows(torch.from_numpy(np.sort(chosen)))
+    pairs = _pairs(data, seed)
+    weights, scales = np.empty((2, len(REGIMES), len(families)))
+    errors: dict[str, dict[str, float | None]] = {name: {} for name in families}
+    rows_of: dict[str, JsonValue] = {}
+    for r, (regime, splits) in enumerate(REGIMES.items()):
+        observed, means, stds = [], [], []
+        for split in splits:
+            y, mean, std = _predictions(families, data, pairs[split], seed)
+            for f, name in enumerate(families):
+                score = crps(y, mean[:, f], std[:, f])
+                errors[name][split] = float(score.mean()) if np.isfinite(score).any() else None
+            observed.append(y)
+            means.append(mean)
+            stds.append(std)
+        y, mean, std = (np.concatenate(parts) for parts in (observed, means, stds))
+        z = (y[:, None] - mean) / std
+        scales[r] = [scale_of(column[np.isfinite(column)]) for column in z.T]
+        weights[r] = stacking_weights(log_density(y[:, None], mean, std * scales[r]))
+        rows_of[regime] = int(np.isfinite(z).all(axis=1).sum())
+    kept = (weights > SMALLEST).any(axis=0) | (weights.max(axis=0) == weights.max())
+    names = tuple(name for name, keep in zip(families, kept, strict=True) if keep)
+    weights = weights[:, kept] / weights[:, kept].sum(axis=1, keepdims=True)
+    figures: dict[str, JsonValue] = {
+        "crps": {name: dict(found) for name, found in errors.items()},
+        "held_out_rows": rows_of,
+        "weights": {
+            regime: dict(zip(names, row.tolist(), strict=True))
+            for regime, row in zip(REGIMES, weights, strict=True)
+        },
+        "scales": {
+            regime: dict(zip(names, row.tolist(), strict=True))
+            for regime, row in zip(REGIMES, scales[:, kept], strict=True)
+        },
+        "decided_on": len(data),
+    }
+    return Judgement(names, weights, scales[:, kept], figures)
+
+
+def crps(observed: Array, mean: Array, std: Array) -> Array:
+    """Continuous ranked probability score of normal predictions, in the target's unit.
+
+    Gneiting & Raftery, J. Am. Stat. Assoc. 102, 359 (2007), eq. 21 (there with the opposite sign).
+    """
+    from scipy.stats import norm
+
+    z = (observed - mean) / std
+    return np.asarray(
+        std * (z * (2 * norm.cdf(z) - 1) + 2 * norm.pdf(z) - 1 / np.sqrt(np.pi)), dtype=np.float64
+    )
+
+
+def _pairs(data: TrainingData, seed: int) -> dict[str, Pairs]:
+    """`PAIRS` parts of each split at most; none where the rows do not bear a split."""
+    y, x = data.y[:, 0].double().numpy(), data.descriptors.double().numpy()
+    groups = None if data.groups is None else data.groups.numpy()
+    rng = np.random.default_rng(seed)
+    pairs = {}
+    for splits in REGIMES.values():
+        for name in splits:
+            found = SPLITS[name](y, x, groups, seed)
+            pairs[name] = [found[i] for i in rng.permutation(len(found))[:PAIRS]]
+    return pairs
+
+
+def _predictions(
+    families: Mapping[str, Surrogate], data: TrainingData, pairs: Pairs, seed: int
+) -> tuple[Array, Array, Array]:
+    """Targets (n), means and standard deviations (n x families) of all held-out rows.
+
+    Not a number where a family could not be fitted.
+    """
+    import torch
+
+    observed, means, stds = [np.zeros(0)], [], []
+    for train, test in pairs:
+        known, asked = data.rows(torch.from_numpy(train)), torch.from_numpy(test)
+        mean, std = np.full((2, len(test), len(families)), np.nan)
+        for f, family in enumerate(families.values()):
+            try:
+                model = family.fit(known, seed)
+            except SurrogateError:
+                continue  # not a number: its CRPS in the figures says so
+            mean[:, f], std[:, f] = predict(model, data.x[asked])
+        observed.append(data.y[asked, 0].double().numpy())
+        means.append(mean)
+        stds.append(std)
+    nothing = np.zeros((0, len(families)))
+    return (
+        np.concatenate(observed),
+        np.concatenate([nothing, *means]),
+        np.concatenate([nothing, *stds]),
+    )

@@ -1,0 +1,145 @@
+"""The BoTorch model behind the surrogate `auto`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from surrogates.domain import Domain
+from surrogates.gaussian import GaussianModel, joint_moments
+from surrogates.persistence import dump, restore
+
+if TYPE_CHECKING:
+    from botorch.models.model import Model
+    from pydantic import JsonValue
+    from torch import Tensor
+
+    from surrogates.base import TrainingData
+
+EDGE = 0.1
+"""Part of the known values at each end of their range that counts as its edge."""
+SOFTNESS = 0.1
+"""Width of the gates, in units of the central range of the values and of the domain's border."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """How much a candidate is in each regime (inside, edge, novel), from its place and its mean.
+
+    At the edge where the mean reaches the outer tenths of the known values, novel where it is outside of
+    the `domain` otherwise; both are logistic functions, so that no prediction jumps.
+    """
+
+    domain: Domain
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, data: TrainingData) -> Gate:
+        """That of the rows of one target's data."""
+        low, high = data.y[:, 0].double().quantile(torch.tensor([EDGE, 1 - EDGE]).double()).tolist()
+        return cls(Domain(data.x.double()), low, high)
+
+    def __call__(self, x: Tensor, mean: Tensor) -> Tensor:
+        """Shares (3 x b x q), which add up to one, at `x` (b x q x d) with these means (b x q)."""
+        width = max(SOFTNESS * (self.high - self.low), 1e-12)
+        above, below = (
+            torch.sigmoid((mean - self.high) / width),
+            torch.sigmoid((self.low - mean) / width),
+        )
+        edge = (above + below).clamp(max=1.0)
+        novel = torch.sigmoid((self.domain.distance(x) - 1) / SOFTNESS)
+        return torch.stack([(1 - edge) * (1 - novel), edge, (1 - edge) * novel])
+
+
+class GatedMixture(GaussianModel):
+    """The Gaussian with the moments of a mixture whose weights depend on where a candidate is.
+
+    With the shares g_r(x) of the regimes, weights w_rf and scales s_rf of the families: w_f = Σ g_r w_rf,
+    mean Σ w_f m_f, and covariance Σ_f √(v_f v_f') C_f + √(w_f w_f') (m_f - m)(m_f' - m') with
+    v_f = Σ g_r w_rf s_rf²: a mixture's at a single point, and positive definite between points.
+    """
+
+    def __init__(
+        self,
+        members: Mapping[str, Model],
+        weights: npt.NDArray[np.float64],
+        scales: npt.NDArray[np.float64],
+        gate: Gate,
+        figures: Mapping[str, JsonValue],
+    ) -> None:
+        super().__init__()
+        self.members = dict(members)
+        self.gate = gate
+        self._weights = torch.as_tensor(weights, dtype=torch.float64)
+        self._scales = torch.as_tensor(scales, dtype=torch.float64)
+        self._figures = dict(figures)
+
+    def moments(self, x: Tensor, *, observation_noise: bool = False) -> tuple[Tensor, Tensor]:
+        """Moments of the mixture; the edge's own weights say what is at the edge."""
+        parts = [
+            joint_moments(member, x, observation_noise=observation_noise)
+            for member in self.members.values()
+        ]
+        means = torch.stack([mean for mean, _ in parts])
+        at_edge = torch.tensordot(self._weights[1], means, dims=1)
+        shares = self.gate(x, at_edge)
+        weights = torch.tensordot(self._weights.T, shares, dims=1)
+        variances = torch.tensordot((self._weights * self._scales.square()).T, shares, dims=1)
+        mean = (weights * means).sum(dim=0)
+        apart = weights.sqrt() * (means - mean)
+        covariance = (apart.unsqueeze(-1) * apart.unsqueeze(-2)).sum(dim=0)
+        for (_, own), variance in zip(parts, variances, strict=True):
+            scale = variance.sqrt()
+            covariance = covariance + scale.unsqueeze(-1) * own * scale.unsqueeze(-2)
+        return mean, covariance
+
+    @property
+    def details(self) -> dict[str, JsonValue]:
+        """Why these families: held-out figures, weights and scales of each regime."""
+        return {
+            "judged": self._figures,
+            "members": {
+                name: getattr(member, "details", {}) for name, member in self.members.items()
+            },
+        }
+
+    def dump(self) -> tuple[dict[str, JsonValue], dict[str, Tensor]]:
+        """For `surrogates.persistence`: the members' own, each under its name, and the gate's rows."""
+        members: dict[str, JsonValue] = {}
+        tensors = {
+            "weights": self._weights,
+            "scales": self._scales,
+            "domain": self.gate.domain.x,
+        }
+        for name, member in self.members.items():
+            members[name], own = dump(member)
+            tensors |= {f"members/{name}/{key}": value for key, value in own.items()}
+        settings: dict[str, JsonValue] = {
+            "members": members,
+            "edges": [self.gate.low, self.gate.high],
+            "figures": self._figures,
+        }
+        return settings, tensors
+
+    @classmethod
+    def restore(cls, settings: Mapping[str, Any], tensors: dict[str, Tensor]) -> Self:
+        """Inverse of `dump`."""
+        members = {}
+        for name, described in settings["members"].items():
+            prefix = f"members/{name}/"
+            own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            members[name] = restore(described, own)
+        low, high = settings["edges"]
+        return cls(
+            members,
+            tensors["weights"].numpy(),
+            tensors["scales"].numpy(),
+            Gate(Domain(tensors["domain"]), low, high),
+            settings["figures"],
+        )

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+import torch
+
+from surrogates import TrainingData
+from surrogates.auto import REGIMES, Auto, crps
+from surrogates.conformance import SurrogateConformance, example_data
+from surrogates.gated_mixture import Gate
+
+
+class TestAuto(SurrogateConformance):
+    rows = 40
+
+    @pytest.fixture(scope="class")
+    def surrogate(self):
+        return Auto(families=("bayesian-ridge", "gp-linear"))
+
+
+def test_a_linear_world_is_left_to_the_linear_family_at_the_edge():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 4))
+    data = TrainingData(torch.tensor(x), torch.tensor(x @ np.ones((4, 1))))
+    model = Auto(families=("bayesian-ridge", "random-forest")).fit(data, seed=0)
+    judged = model.details["judged"]
+    assert judged["weights"]["edge"]["bayesian-ridge"] > 0.9
+    figures = judged["crps"]
+    for split in (name for splits in REGIMES.values() for name in splits):
+        assert figures["bayesian-ridge"][split] < figures["random-forest"][split]
+    with torch.no_grad():
+        far = model.posterior(torch.full((1, 4), 3.0).double()).mean
+    assert float(far) == pytest.approx(12, rel=0.1)
+
+
+def test_a_decision_holds_for_a_while():
+    surrogate = Auto(families=("bayesian-ridge",), every=20)
+    data = example_data(44)
+    first = surrogate.fit(data.rows(torch.arange(41)), seed=0).details["judged"]
+    assert first["decided_on"] == 40
+    assert surrogate.fit(data, seed=0).details["judged"] == first
+    assert surrogate.fit(data.rows(torch.arange(15)), 0).details["judged"]["decided_on"] == 15
+
+
+def test_the_shares_of_the_regimes_add_up():
+    data = example_data(30)
+    gate = Gate.of(data)
+    x = torch.cat([data.x, 5 * data.x])
+    mean = torch.cat([data.y, data.y]).squeeze(-1)
+    inside, edge, novel = shares = gate(x, mean)
+    torch.testing.assert_close(shares.sum(dim=0), torch.ones(60).double())
+    assert bool((shares >= 0).all())
+    assert float(edge[mean.argmax()]) > 0.5
+    middle = (mean - data.y.median()).abs() < 0.1
+    assert float(inside[:30][middle[:30]].min()) > 0.3
+    assert float(novel[30:][middle[30:]].min()) > 0.9
+
+
+def test_crps_against_its_definition():
+    """∫ (F(t) - 1{t ≥ y})² dt, by quadrature."""
+    from scipy.stats import norm
+
+    t = np.linspace(-20, 20, 400_001)
+    y, mean, std = 0.7, -0.4, 1.7
+    integral = np.trapezoid((norm.cdf(t, mean, std) - (t >= y)) ** 2, t)
+    found = crps(np.array([y]), np.array([mean]), np.array([std]))
+    assert float(found[0]) == pytest.approx(float(integral), rel=1e-4)
