@@ -48,14 +48,18 @@ class SurrogateConformance:
     rows = 24
     seed = 5
 
+    def example(self, rows: int, seed: int = 0) -> TrainingData:
+        """The data; override it for a surrogate that takes rows of a kind of its own."""
+        return example_data(rows, seed)
+
     @pytest.fixture(scope="class")
     def model(self, surrogate: Surrogate) -> Model:
-        """Fitted once on `example_data`."""
-        return surrogate.fit(example_data(self.rows), self.seed)
+        """Fitted once on `example`."""
+        return surrogate.fit(self.example(self.rows), self.seed)
 
     def test_the_posterior_has_botorch_shapes(self, model: Model) -> None:
         """A b x q x d input gives b x q x 1, in float64; one without a batch gives q x 1."""
-        data = example_data(self.rows)
+        data = self.example(self.rows)
         for x, shape in ((data.x[:4], (4, 1)), (data.x[:6].reshape(3, 2, -1), (3, 2, 1))):
             posterior = model.posterior(x)
             assert posterior.mean.shape == shape
@@ -65,7 +69,7 @@ class SurrogateConformance:
 
     def test_it_has_a_joint_covariance(self, model: Model) -> None:
         """Symmetric, positive definite, its diagonal the variance: pending results need it."""
-        x = example_data(8, seed=1).x
+        x = self.example(8, seed=1).x
         with torch.no_grad():
             mean, covariance = joint_moments(model, x)
             posterior = model.posterior(x)
@@ -78,7 +82,7 @@ class SurrogateConformance:
 
     def test_it_learns(self, model: Model) -> None:
         """New points are predicted better than by the mean of the targets."""
-        data, new = example_data(self.rows), example_data(50, seed=1)
+        data, new = self.example(self.rows), self.example(50, seed=1)
         with torch.no_grad():
             mean = model.posterior(new.x).mean
         error = (mean - new.y).square().mean()
@@ -86,7 +90,7 @@ class SurrogateConformance:
 
     def test_uncertainty_grows_away_from_the_data(self, model: Model) -> None:
         """Positive everywhere, larger far outside, larger for an observation than for the target."""
-        data = example_data(self.rows)
+        data = self.example(self.rows)
         extent = data.x.amax(dim=0) - data.x.amin(dim=0)
         with torch.no_grad():
             near = model.posterior(data.x).variance
@@ -98,7 +102,7 @@ class SurrogateConformance:
 
     def test_a_descriptor_that_never_varied_is_no_distance(self, model: Model) -> None:
         """A constant column says nothing, so another value in it changes no prediction."""
-        data = example_data(self.rows)
+        data = self.example(self.rows)
         moved = data.x.clone()
         moved[:, -1] += 100.0
         with torch.no_grad():
@@ -108,8 +112,8 @@ class SurrogateConformance:
 
     def test_the_same_data_and_seed_give_the_same_posterior(self, surrogate: Surrogate) -> None:
         """Whatever was drawn from torch's global generator before, which is left alone."""
-        data = example_data(self.rows)
-        x = example_data(5, seed=1).x
+        data = self.example(self.rows)
+        x = self.example(5, seed=1).x
         torch.manual_seed(1)
         state = torch.random.get_rng_state()
         first = surrogate.fit(data, self.seed)
@@ -123,7 +127,7 @@ class SurrogateConformance:
 
     def test_a_refit_takes_in_what_is_new(self, surrogate: Surrogate) -> None:
         """An observation that surprises moves the prediction there towards it."""
-        data = example_data(self.rows)
+        data = self.example(self.rows)
         x, y = data.x[:1], data.y.max() + data.y.std()
         others = TrainingData(data.x[1:], data.y[1:])
         surprised = TrainingData(
@@ -134,33 +138,25 @@ class SurrogateConformance:
             after = surrogate.fit(surprised, self.seed).posterior(x)
         assert float((after.mean - y).abs()) < float((before.mean - y).abs())
 
-    @pytest.mark.parametrize(
-        "data",
-        [
-            pytest.param(example_data(1), id="one row"),
-            pytest.param(
-                TrainingData(example_data(9).x, torch.ones(9, 1).double()), id="constant target"
-            ),
-            pytest.param(
-                TrainingData(torch.ones(9, 7).double(), example_data(9).y),
-                id="constant descriptors",
-            ),
-        ],
-    )
-    def test_data_without_information_are_refused(
-        self, surrogate: Surrogate, data: TrainingData
-    ) -> None:
-        """SurrogateError instead of a model that knows nothing."""
+    @pytest.mark.parametrize("lacking", ["rows", "targets", "descriptors"])
+    def test_data_without_information_are_refused(self, surrogate: Surrogate, lacking: str) -> None:
+        """SurrogateError for one row, a constant target or constant descriptors."""
+        data = self.example(9)
+        poor = {
+            "rows": data.rows(torch.arange(1)),
+            "targets": TrainingData(data.x, torch.ones_like(data.y)),
+            "descriptors": TrainingData(data.x[:1].expand_as(data.x), data.y),
+        }
         with pytest.raises(SurrogateError):
-            surrogate.fit(data, self.seed)
+            surrogate.fit(poor[lacking], self.seed)
 
     def test_botorch_acquisition_functions_work(self, model: Model) -> None:
         """An analytic one, and a Monte Carlo one with pending points, both finite."""
         from botorch.acquisition import LogExpectedImprovement, qLogExpectedImprovement
         from botorch.utils.sampling import manual_seed
 
-        data = example_data(self.rows)
-        x = example_data(6, seed=1).x
+        data = self.example(self.rows)
+        x = self.example(6, seed=1).x
         best = float(data.y.max())
         with torch.no_grad(), manual_seed(0):
             analytic = LogExpectedImprovement(model, best_f=best)(x.unsqueeze(-2))
@@ -173,7 +169,7 @@ class SurrogateConformance:
         if not hasattr(model, "dump"):
             pytest.skip("the model has no dump and restore")
         save(model, tmp_path)
-        x = example_data(5, seed=1).x
+        x = self.example(5, seed=1).x
         with torch.no_grad():
             one, two = (fitted.posterior(x) for fitted in (model, load(tmp_path)))
         torch.testing.assert_close(one.mean, two.mean, rtol=1e-9, atol=1e-9)

@@ -10,15 +10,10 @@ from surrogates.base import TrainingData
 from surrogates.tabular import TabularSurrogate, row_weights
 
 if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
     from surrogates.networks import NetworkEnsemble
 
 LEARNING_RATE = 5e-3
 WEIGHT_DECAY = 1e-2
-NOISE_FLOOR = 1e-6
-"""Smallest noise variance, relative to the target's."""
 
 
 class DeepEnsemble(TabularSurrogate):
@@ -45,6 +40,7 @@ class DeepEnsemble(TabularSurrogate):
         """A trained ensemble; rows of large known noise weigh less (`row_weights`)."""
         import torch
 
+        from surrogates.ensembles import bootstrap, out_of_bag_noise
         from surrogates.networks import NetworkEnsemble
 
         x, y = data.x.double(), data.y.double()
@@ -57,7 +53,7 @@ class DeepEnsemble(TabularSurrogate):
             prior_scale=self._prior_scale,
             generator=generator,
         )
-        drawn = self._bootstrap(data, generator)
+        drawn = bootstrap(data, self._members, generator)
         weights = drawn * row_weights(data).float()
         target = ((y - model.shift) / model.scale).squeeze(-1).float()
         points = model.scaling.transform(x).float()
@@ -76,38 +72,6 @@ class DeepEnsemble(TabularSurrogate):
                 schedule.step()
         model.requires_grad_(requires_grad=False)
         errors = (model.network(points) - residual).double()
-        model.relative_noise.fill_(_out_of_bag_noise(errors, drawn == 0))
+        model.relative_noise.fill_(out_of_bag_noise(errors, drawn == 0))
         model.double().eval()
         return model
-
-    def _bootstrap(self, data: TrainingData, generator: torch.Generator) -> Tensor:
-        """How often each member sees each row (members x n); whole groups are drawn."""
-        import torch
-
-        groups = torch.arange(len(data.x)) if data.groups is None else data.groups
-        _, group_of = groups.unique(return_inverse=True)
-        n_groups = int(group_of.max()) + 1
-        drawn = torch.randint(n_groups, (self._members, n_groups), generator=generator)
-        counts = torch.zeros(self._members, n_groups, dtype=torch.float32).scatter_add(
-            1, drawn, torch.ones(self._members, n_groups, dtype=torch.float32)
-        )
-        return counts[:, group_of]
-
-
-def _out_of_bag_noise(errors: Tensor, unseen: Tensor) -> float:
-    """Mean squared error that the spread of the members does not explain, from rows they did not see.
-
-    `errors` (members x n) of each member at each row, `unseen` marks those outside its bootstrap. With
-    k such members at a row, the square of their mean error is expected to be noise + spread (1 + 1/k)
-    (the mean of k members instead of all of them).
-    """
-    import torch
-
-    k = unseen.sum(dim=0)
-    enough = k >= 2
-    if not bool(enough.any()):
-        return NOISE_FLOOR
-    errors, unseen, k = errors[:, enough], unseen[:, enough], k[enough]
-    mean = torch.where(unseen, errors, 0.0).sum(dim=0) / k
-    spread = torch.where(unseen, (errors - mean).square(), 0.0).sum(dim=0) / (k - 1)
-    return max(float((mean.square() - spread * (1 + 1 / k)).mean()), NOISE_FLOOR)

@@ -36,18 +36,6 @@ def test_noise_is_found():
     assert 0.35 < float(spread) < 0.75
 
 
-def test_groups_are_drawn_whole():
-    """A bootstrap sees all rows of a group equally often."""
-    groups = torch.tensor([0, 0, 1, 1, 1, 2])
-    data = TrainingData(example_data(6).x, example_data(6).y, groups)
-    counts = DeepEnsemble(members=50)._bootstrap(data, torch.Generator().manual_seed(0))
-    assert torch.equal(counts[:, 0], counts[:, 1])
-    assert torch.equal(counts[:, 2], counts[:, 4])
-    per_group = counts[:, [0, 2, 5]]
-    assert torch.equal(per_group.sum(dim=1), torch.full((50,), 3.0))
-    assert not torch.equal(counts[:, 0], counts[:, 2])
-
-
 def test_options_are_checked():
     with pytest.raises(PluginError, match="members: input should be greater than or equal to 4"):
         create("surrogates", "deep-ensemble", {"members": 1})
