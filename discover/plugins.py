@@ -44,6 +44,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "compound": "surrogates.compound_descriptor:CompoundDescriptor",
         "physical": "surrogates.physical_descriptors:PhysicalDescriptor",
         "embedding": "surrogates.embedding:EmbeddingDescriptor",
+        "crystal": "surrogates.graph_descriptor:CrystalDescriptor",
     },
     "surrogates": {
         "gp": "surrogates.gp:GaussianProcess",
@@ -57,6 +58,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "calibrated": "surrogates.calibration:Calibrated",
         "auto": "surrogates.auto:Auto",
         "deep-ensemble": "surrogates.deep_ensemble:DeepEnsemble",
+        "graph-ensemble": "surrogates.graph_ensemble:GraphDeepEnsemble",
         "multitask": "surrogates.multitask:MultiTask",
         "mixture": "surrogates.mixture:Mixture",
         "multi-fidelity": "surrogates.multi_fidelity:MultiFidelityGP",
