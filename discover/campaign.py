@@ -177,6 +177,8 @@ class CampaignSpec(Section):
     """Model that predicts the property."""
     acquisition: Plugin = Plugin(name="logei")
     """What to compute next, given the model."""
+    selection_seconds: float | None = Field(None, gt=0)
+    """Time after which scoring a large pool ends with the best so far; the picks then depend on it."""
     initial: int = Field(5, ge=1)
     """First candidates, picked at random before the surrogate is asked; on a ladder at every rung."""
     retrain_every: int = Field(1, ge=1)

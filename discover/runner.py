@@ -318,8 +318,14 @@ class CampaignRunner:
             else None,
             picks=len(calculations),
             seed=spec.seed,
+            seconds=spec.selection_seconds,
         )
         expected = best.candidate
+        if 0 < expected.scored < len(pool.ids):
+            self._told(
+                f"scored {expected.scored:,} of {len(pool.ids):,} candidates within "
+                f"{spec.selection_seconds:g} s: the best of them is picked"
+            )
         return _Choice(
             pool.ids[expected.index],
             best.rung,

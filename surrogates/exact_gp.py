@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
 from botorch.models import SingleTaskGP
 from botorch.models.transforms.outcome import Standardize
 from gpytorch.constraints import GreaterThan
@@ -14,6 +16,7 @@ from gpytorch.priors import LogNormalPrior
 from linear_operator.settings import max_cholesky_size
 
 from surrogates.scaling import unit_box, varies
+from surrogates.screening import ExactScreening
 
 if TYPE_CHECKING:
     from botorch.posteriors import Posterior
@@ -50,6 +53,34 @@ class SharedScaleGP(SingleTaskGP):  # type: ignore[misc]  # BoTorch is not typed
         """Joint posterior at X (b x q x d), as BoTorch's, exact at any number of rows."""
         with max_cholesky_size(len(self._data["x"]) + X.shape[-2]):
             return super().posterior(X, *args, **options)
+
+    def screening(self, pending: Tensor) -> ExactScreening:
+        """Means and variances of single candidates, results at `pending` (p x d) believed."""
+        single = copy.deepcopy(self).float()
+        known = torch.cat([self._data["x"], pending])
+        n = len(self._data["x"])
+        with torch.no_grad():
+            inside = self.input_transform.transform(known)
+            joint = self.covar_module(inside).to_dense()
+            joint = joint + self.likelihood.noise * torch.eye(len(known)).to(joint)
+            values = self.outcome_transform(self._data["y"])[0] - self.mean_module.constant
+            weights = torch.cholesky_solve(values, torch.linalg.cholesky(joint[:n, :n]))
+
+        def covariance(one: Tensor, two: Tensor) -> Tensor:
+            left, right = map(single.input_transform.transform, (one, two))
+            dense: Tensor = single.covar_module(left, right).to_dense()
+            return dense
+
+        shift, scale = self.outcome_transform.means[0, 0], self.outcome_transform.stdvs[0, 0]
+        return ExactScreening(
+            covariance,
+            lambda x: torch.ones(len(x)),
+            known,
+            joint,
+            weights,
+            shift=shift + scale * self.mean_module.constant.detach(),
+            scale=scale,
+        )
 
     @property
     def details(self) -> dict[str, JsonValue]:

@@ -9,10 +9,14 @@ import torch
 
 from discover.acquisition.context import Orientation
 from surrogates.gaussian import GaussianModel, jittered, joint_moments
+from surrogates.screening import Screenable, Screening
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
     from torch import Tensor
+
+CHUNK = 256
+"""Candidates whose joint posterior is computed at once; larger ones waste time on covariances."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,19 @@ class Belief:
         root = torch.linalg.cholesky(jittered(results))
         explained = torch.linalg.solve_triangular(root, joint[..., q:, :q], upper=False)
         return mean[..., :q], joint[..., :q, :q] - explained.mT @ explained
+
+    def screening(self) -> Screening:
+        """Means and variances (n each) of the noise-free target at single candidates (n x d)."""
+        if isinstance(self.model, Screenable):
+            return self.model.screening(self.pending)
+        return self._jointly
+
+    def _jointly(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        parts = [self.moments(part) for part in x.split(CHUNK)]
+        return (
+            torch.cat([mean for mean, _ in parts]),
+            torch.cat([covariance.diagonal() for _, covariance in parts]),
+        )
 
     def noise(self, x: Tensor) -> Tensor:
         """Covariance (b x q x q) of what observations at `x` add to the noise-free target."""

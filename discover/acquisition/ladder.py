@@ -12,7 +12,7 @@ import numpy.typing as npt
 from discover.acquisition.adapters import Acquisition
 from discover.acquisition.context import Array, orientations
 from discover.acquisition.functions import log_ei
-from discover.acquisition.selection import CHUNK, Selection, select
+from discover.acquisition.selection import Selection, select
 from discover.campaign import Goal
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def select_rung(
     pending: Array | None = None,
     picks: int | None = None,
     seed: int = 0,
+    seconds: float | None = None,
 ) -> RungSelection:
     """The candidate that the acquisition would compute dearly, or a cheaper look that comes before it.
 
@@ -88,6 +89,7 @@ def select_rung(
         pending=pending,
         picks=picks,
         seed=seed,
+        seconds=seconds,
     )[0]
     if rungs == 1:
         return RungSelection(best, 0)
@@ -123,6 +125,8 @@ def looks(belief: Belief, features: Array, rungs: int) -> Looks:
     The mean at the target moves by cov(f, y_m) / √var(y_m), where f is the target without noise and y_m
     what would be observed at rung m (Frazier et al. (2009), eq. 14).
     """
+    from discover.acquisition.believed import CHUNK
+
     parts = [_looks(belief, features[i : i + CHUNK], rungs) for i in range(0, len(features), CHUNK)]
     return Looks(
         np.concatenate([part.mean for part in parts]),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 
     from discover.acquisition.believed import Belief
 
-CHUNK = 256
-"""Candidates whose joint posterior is computed at once; larger ones waste time on covariances."""
+CHUNK = 1024
+"""Candidates that are screened at once."""
 SHORTLIST = 1024
 """Candidates of a large pool that are considered jointly."""
+NOT_FINITE = "the model's mean is not finite for every candidate"
 SMALLEST_STD = 1e-12
 """Standard deviations are kept above this share of the largest, so that scores stay defined."""
 
@@ -32,13 +34,14 @@ class Selection:
     """A picked candidate: its place in the pool, what the model expects of it, and its score.
 
     `mean` and `std` are on the model's scale, not oriented; `std` is that of the result to come: noise
-    included, results that were pending believed.
+    included, results that were pending believed. `scored` is how many candidates it was chosen from.
     """
 
     index: int
     mean: float
     std: float
     score: float
+    scored: int = 0
 
 
 def select(
@@ -54,6 +57,7 @@ def select(
     picks: int | None = None,
     n: int = 1,
     seed: int = 0,
+    seconds: float | None = None,
 ) -> list[Selection]:
     """Picks `n` candidates (fewer where the pool is smaller), each given the ones before it.
 
@@ -61,8 +65,12 @@ def select(
     `observed_features` (one row each) where some BoTorch class asks for them, `pending` (p x d) the
     calculations still running, `picks` how many were picked ever, failed ones included (by default
     the observed and pending ones): it moves what an acquisition draws at random. Every pick becomes
-    pending for the next one. A pool of more than `SHORTLIST` is scored in chunks first; the picks are
-    then made among the `SHORTLIST` best. Ties go to the candidate that comes first.
+    pending for the next one. A pool of more than `SHORTLIST` is screened in chunks first, so that
+    `features` may be a memory map of any size; the picks are then made among the `SHORTLIST` best. Ties
+    go to the candidate that comes first.
+
+    Screening ends after `seconds`: the picks are then the best of the chunks, in an order drawn by
+    `seed`, that were scored by then, one at least.
 
     Raises PluginError where the acquisition does not fit its contract.
     """
@@ -70,7 +78,6 @@ def select(
 
     from discover.acquisition.believed import Belief
 
-    features = np.ascontiguousarray(features, dtype=np.float64)
     if features.ndim != 2 or len(features) != len(ids):
         raise ValueError(f"{features.shape} features for {len(ids)} ids; give one row for each id")
     running = np.zeros((0, features.shape[1])) if pending is None else np.asarray(pending, float)
@@ -88,20 +95,38 @@ def select(
     )
     with torch.no_grad():
         belief = Belief(model, torch.from_numpy(running))
-        shortlist = np.arange(len(features))
+        shortlist, scored = np.arange(len(features)), len(features)
         if len(features) > SHORTLIST:
-            scores = np.concatenate(
-                [_screen(part, belief, acquisition) for part in _chunks(context)]
-            )
-            shortlist = np.sort(np.argsort(-scores, kind="stable")[:SHORTLIST])
+            shortlist, scored = _screened(context, belief, acquisition, seconds)
         picked = _pick(_part(context, shortlist), belief, acquisition, n)
-    return [replace(pick, index=int(shortlist[pick.index])) for pick in picked]
+    return [replace(pick, index=int(shortlist[pick.index]), scored=scored) for pick in picked]
 
 
-def _screen(context: Context, belief: Belief, acquisition: Acquisition) -> Array:
-    """Scores of a chunk, each candidate for itself."""
-    mean, covariance = _moments(context, belief)
-    return _score(mean, covariance.diagonal(), context, belief, acquisition)
+def _screened(
+    context: Context, belief: Belief, acquisition: Acquisition, seconds: float | None
+) -> tuple[npt.NDArray[np.int64], int]:
+    """Rows of the `SHORTLIST` best candidates, each scored for itself, and how many were scored."""
+    import torch
+
+    started = time.monotonic()
+    screening = belief.screening()
+    scores = np.full(len(context.features), -np.inf)
+    scored = 0
+    chunks = range(0, len(scores), CHUNK)
+    for start in np.random.default_rng(context.seed).permutation(chunks).tolist():
+        rows = np.arange(start, min(start + CHUNK, len(scores)))
+        part = _part(context, rows)
+        mean, variance = screening(torch.from_numpy(part.features))
+        if not bool(mean.isfinite().all()):
+            raise SurrogateError(NOT_FINITE)
+        scores[rows] = _score(mean.numpy(), variance.numpy(), part, belief, acquisition)
+        scored += len(rows)
+        if seconds is not None and time.monotonic() - started > seconds:
+            break
+    best = np.argpartition(-scores, SHORTLIST)[: SHORTLIST + 1]
+    threshold = scores[best].min()
+    ahead, level = np.flatnonzero(scores > threshold), np.flatnonzero(scores == threshold)
+    return np.sort(np.concatenate([ahead, level[: SHORTLIST - len(ahead)]])), scored
 
 
 def _pick(context: Context, belief: Belief, acquisition: Acquisition, n: int) -> list[Selection]:
@@ -156,15 +181,11 @@ def _moments(context: Context, belief: Belief) -> tuple[Array, Array]:
 
     mean, covariance = belief.moments(torch.from_numpy(context.features))
     if not bool(mean.isfinite().all()):
-        raise SurrogateError("the model's mean is not finite for every candidate")
+        raise SurrogateError(NOT_FINITE)
     return mean.numpy(), covariance.numpy()
-
-
-def _chunks(context: Context) -> Iterator[Context]:
-    rows = np.arange(len(context.features))
-    return (_part(context, rows[i : i + CHUNK]) for i in range(0, len(rows), CHUNK))
 
 
 def _part(context: Context, rows: npt.NDArray[np.int64]) -> Context:
     ids = [context.ids[row] for row in rows.tolist()]
-    return replace(context, ids=ids, features=context.features[rows])
+    features = np.ascontiguousarray(context.features[rows], dtype=np.float64)
+    return replace(context, ids=ids, features=features)

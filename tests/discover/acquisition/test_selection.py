@@ -102,6 +102,38 @@ def test_a_large_pool_is_picked_from_like_a_small_one(model, name, monkeypatch):
     np.testing.assert_allclose([p.score for p in parts], [p.score for p in whole], rtol=1e-4)
 
 
+def test_when_time_is_over_the_best_so_far_is_picked(model, monkeypatch):
+    monkeypatch.setattr(selection, "SHORTLIST", 20)
+    monkeypatch.setattr(selection, "CHUNK", 25)
+    (whole,) = pick(model, "greedy", seconds=1e6)
+    (hasty,) = pick(model, "greedy", seconds=0.0)
+    (again,) = pick(model, "greedy", seconds=0.0)
+    assert (whole.scored, hasty.scored) == (200, 25)
+    assert hasty.index == again.index
+    assert hasty.mean <= whole.mean
+
+
+def test_a_pool_may_be_a_memory_map(model, monkeypatch, tmp_path):
+    monkeypatch.setattr(selection, "SHORTLIST", 20)
+    np.save(tmp_path / "pool.npy", POOL)
+    mapped = np.load(tmp_path / "pool.npy", mmap_mode="r")
+    assert pick(model, "logei", mapped, n=3) == pick(model, "logei", n=3)
+
+
+def test_screening_agrees_with_the_posterior():
+    """In single precision, pending results believed."""
+    data = TrainingData(torch.from_numpy(SEEN), torch.from_numpy(target(SEEN))[:, None])
+    model = GaussianProcess().fit(data, seed=0)
+    x = torch.from_numpy(POOL)
+    for pending in (x[:0], x[:4] + 0.01):
+        belief = Belief(model, pending)
+        with torch.no_grad():
+            mean, covariance = belief.moments(x)
+            fast_mean, fast_variance = belief.screening()(x)
+        torch.testing.assert_close(fast_mean, mean, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(fast_variance, covariance.diagonal(), rtol=1e-2, atol=1e-5)
+
+
 def test_thompson_on_a_shortlist_draws_among_the_plausible(model, monkeypatch):
     monkeypatch.setattr(selection, "SHORTLIST", 20)
     with torch.no_grad():
