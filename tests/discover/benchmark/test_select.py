@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from discover.benchmark.select import BOTORCH, FOREST, Case, measure, run, show, target
+from discover.benchmark.select import BOTORCH, FOREST, PHYSBO, Case, measure, run, show, target
 from discover.errors import DiscoverError
 
 
@@ -23,8 +23,10 @@ def test_measurements_of_a_small_pool(capsys):
     assert "1,500" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("model", ["gp", "deep-ensemble", FOREST, BOTORCH])
+@pytest.mark.parametrize("model", ["gp", "deep-ensemble", FOREST, BOTORCH, PHYSBO])
 def test_every_model_picks_better_than_at_random(model):
+    if model == PHYSBO:
+        pytest.importorskip("physbo", reason="PHYSBO is not installed (extra `benchmark`)")
     case = Case(model, candidates=1500, observations=60, descriptors=3, picks=5, seed=0)
     _, _, pool = case.problem()
     row = measure(case)
