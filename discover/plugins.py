@@ -59,6 +59,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "auto": "surrogates.auto:Auto",
         "deep-ensemble": "surrogates.deep_ensemble:DeepEnsemble",
         "graph-ensemble": "surrogates.graph_ensemble:GraphDeepEnsemble",
+        "episodic": "surrogates.episodic:Episodic",
+        "transfer": "surrogates.transfer:Transfer",
         "multitask": "surrogates.multitask:MultiTask",
         "mixture": "surrogates.mixture:Mixture",
         "multi-fidelity": "surrogates.multi_fidelity:MultiFidelityGP",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from surrogates.gaussian import GaussianModel, member_covariance
 from surrogates.graph_descriptor import EDGE_FEATURES, NODE_FEATURES, Graph, crystal_of, graph_of
 from surrogates.kan import StackedKAN
+from surrogates.stacked_linear import StackedLinear
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -48,23 +48,6 @@ class GraphBatch:
     def rows(self, which: Tensor) -> GraphBatch:
         """Some of the crystals."""
         return GraphBatch(self.nodes[which], self.edges[which], self.real[which])
-
-
-class StackedLinear(nn.Module):
-    """One linear layer a member: members x ... x in -> members x ... x out."""
-
-    def __init__(
-        self, members: int, fan_in: int, fan_out: int, generator: torch.Generator, gain: float = 2.0
-    ) -> None:
-        super().__init__()
-        normal = torch.randn(members, fan_in, fan_out, generator=generator)
-        self.weight = nn.Parameter(math.sqrt(gain / fan_in) * normal)
-        self.bias = nn.Parameter(0.1 * torch.randn(members, 1, fan_out, generator=generator))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """All members, each at its own points."""
-        flat = torch.baddbmm(self.bias, x.flatten(1, -2), self.weight)
-        return cast("Tensor", flat.unflatten(1, x.shape[1:-1]))
 
 
 class StackedGraphNetwork(nn.Module):

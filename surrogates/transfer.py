@@ -1,0 +1,146 @@
+"""Surrogate `transfer`: a deep ensemble that has learned from plentiful properties first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from discover.errors import SurrogateError
+from surrogates.base import TrainingData
+from surrogates.tabular import TabularSurrogate, row_weights
+
+if TYPE_CHECKING:
+    import torch
+    from botorch.models.model import Model
+    from torch import Tensor
+
+    from surrogates.networks import NetworkEnsemble, StackedMLP
+
+LEARNING_RATE = 5e-3
+WEIGHT_DECAY = 1e-2
+SLOWER = 0.1
+"""Learning rate of the layers that were trained before, relative to that of the new last one."""
+
+
+class Transfer:
+    """Pre-training on all targets but the first, then fine-tuning on the first, which may be scarce.
+
+    The plentiful properties may be cheap ones of the whole pool, such as elastic moduli from a potential.
+    Members of a deep ensemble (see `DeepEnsemble`) learn them together for `steps`; then each gets a new
+    last layer for the first target and learns that for `steps` on its bootstrap, the layers below ten
+    times slower (J. Yosinski et al., NeurIPS 27 (2014)). The model answers for the first target alone.
+    With one target there is nothing to learn beforehand.
+    """
+
+    def __init__(
+        self,
+        members: Annotated[int, Field(ge=4)] = 16,
+        width: Annotated[int, Field(ge=1)] = 64,
+        steps: Annotated[int, Field(ge=1)] = 300,
+        prior_scale: Annotated[float, Field(ge=0)] = 0.3,
+    ) -> None:
+        self.members, self.width, self.steps = members, width, steps
+        self.prior_scale = prior_scale
+
+    def fit(self, data: TrainingData, seed: int) -> Model:
+        """A trained ensemble for the first target.
+
+        SurrogateError where its rows cannot support a fit, or another target has no value. Bounds and
+        known noise count for the first target only: of the others every value counts as it is.
+        """
+        import torch
+
+        lacking = data.y.isnan().all(dim=0)
+        if bool(lacking.any()):
+            raise SurrogateError(f"target {int(lacking.nonzero()[0])} has no value in any row")
+        generator = torch.Generator().manual_seed(seed)
+        learned = self._pretrained(data, generator) if data.y.shape[1] > 1 else None
+        return _FineTuning(self, data.x.double(), learned).fit(data.output(0), seed)
+
+    def _pretrained(self, data: TrainingData, generator: torch.Generator) -> StackedMLP:
+        """Networks with an output for each plentiful property, trained on their known values."""
+        from surrogates.networks import StackedMLP
+        from surrogates.scaling import standard_score
+
+        values = data.y[:, 1:].double()
+        known = (~values.isnan()).float()
+        shift = values.nanmean(dim=0)
+        spread = (values - shift).square().nanmean(dim=0).sqrt().clamp_min(1e-12)
+        target = ((values - shift) / spread).nan_to_num(0.0).float().squeeze(-1)
+        weights = (known / known.mean(dim=0)).squeeze(-1)
+        x = data.x.double()
+        sizes = (x.shape[1], self.width, self.width, values.shape[1])
+        network = StackedMLP(self.members, sizes, generator)
+        train(network, standard_score(x).transform(x).float(), target, weights, self.steps)
+        return network
+
+
+def train(
+    network: StackedMLP,
+    points: Tensor,
+    target: Tensor,
+    weights: Tensor,
+    steps: int,
+    below: float = 1.0,
+) -> None:
+    """`steps` of AdamW on weighted squared errors, the layers but the last `below` times as fast."""
+    import torch
+
+    *lower, last = zip(network.weights, network.biases, strict=True)
+    rates: list[dict[str, Any]] = [
+        {"params": list(last)},
+        {"params": [p for layer in lower for p in layer], "lr": below * LEARNING_RATE},
+    ]
+    optimizer = torch.optim.AdamW(rates, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    with torch.enable_grad():
+        for _ in range(steps):
+            optimizer.zero_grad()
+            errors = weights * (network(points) - target).square()
+            # a sum over the members, so that none feels how many there are
+            errors.flatten(1).mean(dim=-1).sum().backward()
+            optimizer.step()
+            schedule.step()
+
+
+class _FineTuning(TabularSurrogate):
+    """The second stage: one target, whose values may be bounds, on networks that know others."""
+
+    def __init__(self, settings: Transfer, x: Tensor, learned: StackedMLP | None) -> None:
+        self._settings, self._x, self._learned = settings, x, learned
+
+    def fit_exact(self, data: TrainingData, seed: int) -> NetworkEnsemble:
+        """A trained ensemble, standardized as the rows of all targets are."""
+        import torch
+
+        from surrogates.ensembles import bootstrap, out_of_bag_noise
+        from surrogates.networks import NetworkEnsemble
+
+        generator = torch.Generator().manual_seed(seed)
+        x, y = data.x.double(), data.y.double()
+        settings = self._settings
+        model = NetworkEnsemble(
+            self._x,
+            y,
+            members=settings.members,
+            width=settings.width,
+            prior_scale=settings.prior_scale,
+            generator=generator,
+        )
+        if self._learned is not None:
+            for layer in range(len(self._learned.weights) - 1):
+                model.network.weights[layer].data.copy_(self._learned.weights[layer])
+                model.network.biases[layer].data.copy_(self._learned.biases[layer])
+        points = model.scaling.transform(x).float()
+        target = ((y - model.shift) / model.scale).squeeze(-1).float()
+        residual = target - model.prior_scale * model.prior(points)
+        drawn = bootstrap(data, settings.members, generator)
+        weights = drawn * row_weights(data).float()
+        below = 1.0 if self._learned is None else SLOWER
+        train(model.network, points, residual, weights, settings.steps, below)
+        model.requires_grad_(requires_grad=False)
+        errors = (model.network(points) - residual).double()
+        model.relative_noise.fill_(out_of_bag_noise(errors, drawn == 0))
+        model.double().eval()
+        return model
