@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +31,12 @@ from discover.benchmark.features import (
 from discover.benchmark.tables import Row, Table, read_table
 from discover.errors import DataError, StructureError
 from discover.properties import Transform
+from discover.records import content_hash
 from discover.structures.fingerprint import reduced_formula
 from discover.structures.symmetry import spacegroup
+
+if TYPE_CHECKING:
+    from surrogates import TrainingData
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -78,6 +82,7 @@ class Columns:
     censored: str | None = None
     spacegroup: str | None = None
     split: str | None = None
+    duration: str | None = None
     features: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
@@ -89,7 +94,8 @@ class DataSet:
     `y` (N) is on the model's scale; where `censored` (N) is -1 or 1 the true value lies below or above
     it. `rows` (N) are the rows' places in the file, counted from 0 before any was dropped. `groups`
     (N) are equal for rows that must not be split, such as polytypes of one formula; `elements` are the
-    elements of each row. `dropped` lists what was left out and why.
+    elements of each row, `durations` (N) how long a calculation takes.
+    `dropped` lists what was left out and why.
     """
 
     source: str
@@ -107,6 +113,7 @@ class DataSet:
     spacegroups: tuple[str, ...] | None = None
     years: Array | None = None
     parts: tuple[str, ...] | None = None
+    durations: Array | None = None
     dropped: tuple[str, ...] = ()
 
     @property
@@ -116,6 +123,45 @@ class DataSet:
 
     def __len__(self) -> int:
         return len(self.y)
+
+    def training(self, rows: Integers) -> TrainingData:
+        """These rows as surrogates want them."""
+        import torch
+
+        from surrogates import TrainingData
+
+        censored = torch.from_numpy(self.censored[rows]).unsqueeze(-1)
+        return TrainingData(
+            x=torch.from_numpy(self.x[rows]),
+            y=torch.from_numpy(self.y[rows]).unsqueeze(-1),
+            groups=torch.from_numpy(self.groups[rows]),
+            censored=censored if bool(censored.any()) else None,
+            categorical=self.features.categorical,
+        )
+
+    def identity(self) -> str:
+        """Hash of everything that a model could learn from."""
+        return content_hash(
+            {
+                "x": self.x.tolist(),
+                "y": self.y.tolist(),
+                "censored": self.censored.tolist(),
+                "groups": self.groups.tolist(),
+            }
+        )
+
+    def in_words(self) -> str:
+        """One line: rows, bounds, groups, and what describes the rows."""
+        words = [f"{len(self)} rows"]
+        if self.dropped:
+            words.append(f"{len(self.dropped)} dropped")
+        if self.censored.any():
+            words.append(f"{int((self.censored != 0).sum())} with a bound")
+        if self.grouped_by:
+            words.append(f"{int(self.groups.max()) + 1} groups by {self.grouped_by}")
+        made_of = self.features.made_of
+        listed = ", ".join(made_of[:12]) + (", ..." if len(made_of) > 12 else "")
+        return f"{', '.join(words)}; {len(self.features.names)} descriptors of {listed}"
 
 
 @dataclass(frozen=True)
@@ -127,6 +173,7 @@ class _Entry:
     formula: str = ""
     elements: frozenset[str] = frozenset()
     year: float = math.nan
+    duration: float = math.nan
 
 
 class _RowError(DataError):
@@ -219,6 +266,7 @@ def _data_set(
         elements=tuple(e.elements for e in entries) if all(formulas) else None,
         spacegroups=_spacegroups(table, columns.spacegroup),
         years=np.array([entry.year for entry in entries]) if columns.year else None,
+        durations=np.array([e.duration for e in entries]) if columns.duration else None,
         parts=tuple(r.cells[columns.split] for r in table.rows) if columns.split else None,
     )
 
@@ -251,7 +299,8 @@ def _found(table: Table, columns: Columns) -> Columns:
 
 
 def _plan(table: Table, columns: Columns) -> Plan:
-    taken = {getattr(columns, role) for role in USUAL if role != "spacegroup"} | {columns.target}
+    taken = {getattr(columns, role) for role in USUAL if role != "spacegroup"}
+    taken |= {columns.target, columns.duration}
     excluded = {n for pattern in columns.exclude for n in fnmatch.filter(table.columns, pattern)}
     return plan_features(
         table,
@@ -281,7 +330,10 @@ def _entry(row: Row, columns: Columns, transform: Transform, *, formula_needed: 
     year = number(row.cells[columns.year]) if columns.year else math.nan
     if columns.year and not math.isfinite(year):
         raise _RowError(f"{columns.year} = {row.cells[columns.year]!r} is no year")
-    return _Entry(y, censored, formula, elements, year)
+    duration = number(row.cells[columns.duration]) if columns.duration else math.nan
+    if columns.duration and not duration > 0:
+        raise _RowError(f"{columns.duration} = {row.cells[columns.duration]!r} is no duration")
+    return _Entry(y, censored, formula, elements, year, duration)
 
 
 def _target(row: Row, columns: Columns, transform: Transform) -> tuple[float, int]:

@@ -1,0 +1,141 @@
+"""The extrapolation benchmark as a table for machines, a table for people, and a figure."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import TYPE_CHECKING, Any
+
+from discover.benchmark.metrics import METRICS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS = 3
+SHOWN = ("mae", "rmse", "spearman", "top_decile_recall", "nll", "coverage_90")
+
+
+def table(result: dict[str, Any]) -> str:
+    """CSV: one row a split and model, mean and spread of every metric, and the paired tests."""
+    baselines = sorted({name for entry in result["summary"] for name in entry["against"]})
+    header = ["split", "model"]
+    header += [f"{name}{suffix}" for name in METRICS for suffix in ("", "_std")]
+    header += [f"{what} vs {name}" for name in baselines for what in ("difference", "p_value")]
+    header += ["seconds", "failed_fits"]
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(header)
+    for entry in result["summary"]:
+        cells = [entry["split"], entry["model"]]
+        for name in METRICS:
+            cells += [entry["metrics"][name]["mean"], entry["metrics"][name]["std"]]
+        for name in baselines:
+            compared = entry["against"].get(name, {})
+            cells += [compared.get("difference"), compared.get("p_value")]
+        writer.writerow([*cells, entry["seconds"], entry["failed"]])
+    return written.getvalue()
+
+
+def figure(result: dict[str, Any], metric: str = "mae") -> Figure:
+    """One panel a split, a bar a model with its spread over seeds, baselines in grey, the best filled."""
+    from discover.report.canvas import FONT_POINTS, PALETTE, new_figure, styled
+
+    splits, models = result["splits"], result["models"]
+    columns = min(COLUMNS, len(splits))
+    rows = math.ceil(len(splits) / columns)
+    drawn = new_figure(1.6 + 3.1 * columns, 0.6 + rows * (0.55 + 0.24 * len(models)))
+    panels = drawn.subplots(rows, columns, squeeze=False, sharey=True)
+    baselines = {name for entry in result["summary"] for name in entry["against"]}
+    for place, axes in enumerate(panels.flat):
+        if place >= len(splits):
+            axes.set_visible(False)
+            continue
+        of_split = {
+            e["model"]: e["metrics"][metric]
+            for e in result["summary"]
+            if e["split"] == splits[place]
+        }
+        means = {m: v["mean"] for m, v in of_split.items() if v["mean"] is not None}
+        best = min(means, key=lambda name: means[name]) if means else None
+        end = max(
+            (v["mean"] + v["std"] for v in of_split.values() if v["mean"] is not None), default=1.0
+        )
+        styled(axes)
+        axes.grid(visible=False, axis="y")
+        axes.set_title(splits[place], loc="left", fontsize=FONT_POINTS + 1, color=PALETTE["ink"])
+        for height, model in enumerate(models):
+            if model not in means:
+                axes.text(0.02 * end, height, "no fit", **_text(PALETTE["miss"]))
+                continue
+            colour = PALETTE["band"] if model in baselines else PALETTE["model"]
+            alpha = 1.0 if model == best else 0.45
+            axes.barh(height, means[model], height=0.72, color=colour, alpha=alpha)
+            std = of_split[model]["std"]
+            if result["seeds"] > 1 and std:
+                axes.errorbar(
+                    means[model], height, xerr=std, color=PALETTE["ink"], linewidth=0.9, capsize=2
+                )
+            said = f"{means[model]:.3g}"
+            axes.text(
+                means[model] + std + 0.02 * end,
+                height,
+                said,
+                fontweight="bold" if model == best else "normal",
+                **_text(PALETTE["ink"] if model == best else PALETTE["muted"]),
+            )
+        axes.set_xlim(0, 1.22 * end)
+        axes.set_yticks(range(len(models)), models)
+        axes.set_ylim(len(models) - 0.4, -0.6)
+        axes.tick_params(axis="y", length=0)
+    scale = " (log₁₀)" if result["transform"] == "log10" else ""
+    drawn.supxlabel(
+        f"{METRICS[metric]} of {result['target']}{scale}; "
+        f"mean and spread over {result['seeds']} seed{'s' if result['seeds'] > 1 else ''}, "
+        "the best in full colour, baselines grey",
+        fontsize=FONT_POINTS,
+        color=PALETTE["ink"],
+    )
+    return drawn
+
+
+def show(result: dict[str, Any]) -> None:
+    """The figures that matter most, as a table on the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    for split in result["splits"]:
+        shown = Table(title=f"{result['target']}: {split}", title_justify="left")
+        shown.add_column("model", no_wrap=True)
+        for name in SHOWN:
+            shown.add_column(METRICS[name], justify="right")
+        baselines = result["models"][:2]
+        for name in baselines:
+            shown.add_column(f"p against {name}", justify="right")
+        for entry in (e for e in result["summary"] if e["split"] == split):
+            cells = [_cell(entry["metrics"][name]) for name in SHOWN]
+            tests = [_p_value(entry["against"].get(name)) for name in baselines]
+            shown.add_row(entry["model"], *cells, *tests)
+        (console if console.is_terminal else Console(width=140)).print(shown)
+
+
+def _cell(value: dict[str, Any]) -> str:
+    if value["mean"] is None:
+        return "–"
+    return f"{value['mean']:.2f}" + (f" ± {value['std']:.2f}" if value["n"] > 1 else "")
+
+
+def _p_value(compared: dict[str, Any] | None) -> str:
+    """With a minus where ours has the smaller errors, a plus where the baseline has."""
+    if not compared or compared["p_value"] is None:
+        return "–"
+    sign = "−" if compared["difference"] < 0 else "+"
+    p = compared["p_value"]
+    return f"{sign} {p:.1g}" if p >= 1e-3 else f"{sign} <0.001"
+
+
+def _text(colour: str) -> dict[str, Any]:
+    from discover.report.canvas import FONT_POINTS
+
+    return {"va": "center", "fontsize": FONT_POINTS - 1, "color": colour}

@@ -1,0 +1,228 @@
+"""Splits of a data set for the extrapolation benchmark: what is known, and what is asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from discover import plugins
+from discover.benchmark.datasets import DataSet
+from discover.errors import DataError
+from surrogates import splits as known
+
+Rows = npt.NDArray[np.int64]
+
+ALL = ("random", "property", "spacegroup", "element", "formula", "cluster", "time", "file")
+"""What can be asked for; `property` is two splits, the top and the bottom of the range."""
+PROPERTY = ("property-top", "property-bottom")
+ELEMENTS = 5
+"""Elements that are left out, one after the other, for each seed."""
+FEWEST = 3
+"""Rows that either side of a fold must have at least."""
+SIDES = (("train", "test"), ("interp", "extrap"), ("training", "testing"))
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows (indices into the data set) to learn from and to be asked for, and what the fold is called."""
+
+    label: str
+    train: Rows
+    test: Rows
+
+
+@dataclass(frozen=True)
+class Split:
+    """A named split: its folds for a seed; `seeded` where they depend on it."""
+
+    name: str
+    folds: Callable[[int], list[Fold]]
+    seeded: bool = True
+
+
+def plan_splits(
+    data: DataSet, names: Sequence[str] = (), file: Path | None = None, year: float | None = None
+) -> list[Split]:
+    """The splits by name, without any all that the data support.
+
+    `file` holds the indices of the split `file`: JSON, a list of objects (or one) with the lists
+    `train` and `test` of rows of the data file counted from 0, and `extra` or `name` to group them by;
+    without it the column `split` with the words `train` and `test`. `year` parts the split `time`;
+    without it the newest fifth is tested. DataError for what is unknown or not supported by the data.
+    """
+    for name in names:
+        if name not in {*ALL, *PROPERTY}:
+            raise DataError(f"no split is called {name!r}{plugins.suggestion(name, ALL)}")
+    asked = list(dict.fromkeys(names or ALL))
+    found: list[Split] = []
+    for name in asked:
+        try:
+            found += _splits(data, name, file, year)
+        except DataError:
+            if names and not (
+                name == "file" and file is None and len(names) > 1 and not data.parts
+            ):
+                raise
+    return found
+
+
+def _splits(data: DataSet, name: str, file: Path | None, year: float | None) -> list[Split]:
+    if name == "property":
+        return [s for part in PROPERTY for s in _splits(data, part, file, year)]
+    if name == "file":
+        return _from_file(data, file) if file else _from_column(data)
+    if name == "time":
+        return [_by_time(data, year)]
+    if name == "element":
+        return [_by_element(data)]
+    if name == "formula" and data.formulas is None:
+        raise DataError(
+            f"{data.source}: the split 'formula' needs formulas; name them by --formula"
+        )
+    if name == "spacegroup":
+        if data.spacegroups is None:
+            raise DataError(
+                f"{data.source}: the split 'spacegroup' needs structures or a column; name it by "
+                "--spacegroup"
+            )
+        of_row = np.unique(data.spacegroups, return_inverse=True)[1].astype(np.int64)
+        if of_row.max() < 1:
+            raise DataError(f"{data.source}: all rows have one space group")
+        return [Split(name, _named(known.group_folds, data, of_row))]
+    kinds: dict[str, tuple[known.Split, Rows | None]] = {
+        "random": (known.random_share, None),
+        "formula": (known.group_folds, data.groups),
+        "cluster": (known.clusters, data.groups),
+        "property-top": (known.property_top, data.groups),
+        "property-bottom": (known.property_bottom, data.groups),
+    }
+    function, groups = kinds[name]
+    return [Split(name, _named(function, data, groups), seeded=not name.startswith("property"))]
+
+
+def _named(
+    function: known.Split, data: DataSet, groups: Rows | None
+) -> Callable[[int], list[Fold]]:
+    def folds(seed: int) -> list[Fold]:
+        pairs = function(data.y, data.x, groups, seed)
+        return _large([Fold(str(i), train, test) for i, (train, test) in enumerate(pairs)])
+
+    return folds
+
+
+def _by_element(data: DataSet) -> Split:
+    """One element after the other is left out: no row that holds it is learned from."""
+    if data.elements is None:
+        raise DataError(
+            f"{data.source}: the split 'element' needs formulas; name them by --formula"
+        )
+    holds = {
+        symbol: np.array([symbol in of_row for of_row in data.elements])
+        for symbol in sorted(set().union(*data.elements))
+    }
+    fewest, most = max(FEWEST, round(0.02 * len(data))), len(data) / 2
+    usable = [symbol for symbol, rows in holds.items() if fewest <= rows.sum() <= most]
+    if not usable:
+        raise DataError(f"{data.source}: no element is in {fewest} to {most:g} rows")
+
+    def folds(seed: int) -> list[Fold]:
+        chosen = np.random.default_rng(seed).permutation(usable)[:ELEMENTS]
+        return [Fold(str(s), np.flatnonzero(~holds[s]), np.flatnonzero(holds[s])) for s in chosen]
+
+    return Split("element", folds)
+
+
+def _by_time(data: DataSet, year: float | None) -> Split:
+    if data.years is None:
+        raise DataError(f"{data.source}: the split 'time' needs years; name their column by --year")
+    border = float(np.quantile(data.years, 1 - known.SHARE)) if year is None else year
+    late = data.years > border if year is None else data.years >= year
+    if year is None and late.sum() < FEWEST:  # a fifth of the rows share the newest year
+        late = data.years >= border
+    fold = Fold(f"{border:g}", np.flatnonzero(~late), np.flatnonzero(late))
+    if not _large([fold]):
+        raise DataError(f"{data.source}: fewer than {FEWEST} rows before, or from, {border:g}")
+    return Split("time", lambda _: [fold], seeded=False)
+
+
+def _from_column(data: DataSet) -> list[Split]:
+    if data.parts is None:
+        raise DataError(
+            f"{data.source}: the split 'file' needs --split-file, or a column 'split' with train and test"
+        )
+    words = np.array([part.lower() for part in data.parts])
+    fold = Fold("test", np.flatnonzero(words == "train"), np.flatnonzero(words == "test"))
+    if not _large([fold]):
+        raise DataError(f"{data.source}: the column 'split' does not say train and test")
+    return [Split("file", lambda _: [fold], seeded=False)]
+
+
+def _from_file(data: DataSet, file: Path) -> list[Split]:
+    """The splits in a file, grouped by their name; one that tests nothing is cross-validated."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: is no JSON: {error}") from error
+    entries = content if isinstance(content, list) else [content]
+    place = {int(row): i for i, row in enumerate(data.rows)}
+    total = int(data.rows.max()) + 1 + len(data.dropped)
+    folds: dict[str, list[Fold]] = {}
+    everything: dict[str, Rows] = {}
+    for number, entry in enumerate(entries):
+        train, test = (
+            _rows(file, number, part, place, total) for part in _sides(file, number, entry)
+        )
+        name = str(entry.get("extra", entry.get("name", "")))
+        scalars = [f"{k}={v}" for k, v in entry.items() if isinstance(v, int | float)]
+        if len(test):
+            folds.setdefault(name, []).append(Fold(" ".join(scalars) or str(number), train, test))
+        else:
+            everything[name] = train
+    found = [_fixed(name, _large(of_name)) for name, of_name in folds.items()]
+    return found + [_crossed(data, name, rows) for name, rows in everything.items()]
+
+
+def _fixed(name: str, folds: list[Fold]) -> Split:
+    return Split(_file_name(name), lambda _: folds, seeded=False)
+
+
+def _crossed(data: DataSet, name: str, rows: Rows) -> Split:
+    """Cross-validation inside rows that a file names without any to test."""
+
+    def folds(seed: int) -> list[Fold]:
+        pairs = known.group_folds(data.y[rows], data.x[rows], data.groups[rows], seed)
+        return _large([Fold(str(i), rows[a], rows[b]) for i, (a, b) in enumerate(pairs)])
+
+    return Split(_file_name(name), folds)
+
+
+def _file_name(name: str) -> str:
+    return f"file: {name}" if name else "file"
+
+
+def _sides(file: Path, number: int, entry: Any) -> tuple[Any, Any]:
+    if isinstance(entry, dict):
+        for train, test in SIDES:
+            if train in entry and test in entry:
+                return entry[train], entry[test]
+    raise DataError(f"{file}: split {number} has no lists 'train' and 'test'")
+
+
+def _rows(file: Path, number: int, listed: Any, place: dict[int, int], total: int) -> Rows:
+    """Rows of the data set; those that were dropped from it are left out."""
+    if not isinstance(listed, list) or not all(type(row) is int for row in listed):
+        raise DataError(f"{file}: split {number}: rows are whole numbers, counted from 0")
+    wrong = [row for row in listed if not 0 <= row < total]
+    if wrong:
+        raise DataError(f"{file}: split {number}: there is no row {wrong[0]} among {total}")
+    return np.array([place[row] for row in listed if row in place], dtype=np.int64)
+
+
+def _large(folds: list[Fold]) -> list[Fold]:
+    return [fold for fold in folds if len(fold.train) >= FEWEST and len(fold.test) >= FEWEST]
