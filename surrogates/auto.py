@@ -16,8 +16,16 @@ from surrogates.base import Surrogate, TrainingData
 from surrogates.calibration import scale_of
 from surrogates.mixture import stacking_weights
 from surrogates.splits import SPLITS, Pairs
-from surrogates.tabular import TabularSurrogate
-from surrogates.validation import HeldOut, data_hash, folds_of, log_density, predict, subset
+from surrogates.tabular import TabularSurrogate, can_be_fitted
+from surrogates.validation import (
+    HeldOut,
+    data_hash,
+    folds_of,
+    log_density,
+    predict,
+    subset,
+    with_known_noise,
+)
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
@@ -81,9 +89,11 @@ class Auto(TabularSurrogate):
 
     def fit_exact(self, data: TrainingData, seed: int) -> GatedMixture:
         """Fits all families that weigh something; SurrogateError where none can be."""
+        return self._assembled(data, seed, self._judgement(data, seed))
+
+    def _assembled(self, data: TrainingData, seed: int, judgement: Judgement) -> GatedMixture:
         from surrogates.gated_mixture import Gate, GatedMixture
 
-        judgement = self._judgement(data, seed)
         models: dict[str, Model] = {}
         refused: dict[str, JsonValue] = {}
         for name in judgement.families:
@@ -105,39 +115,30 @@ class Auto(TabularSurrogate):
 
     def held_out(self, data: TrainingData, seed: int, folds: int) -> HeldOut:
         """Predictions for rows that the families have not seen; the weights, few numbers, have."""
+        data = self.without_bounds(data, seed)
+        judgement = self._judgement(data, seed)
         fold = folds_of(data, seed, folds)
         mean, std = np.full((2, len(fold)), np.nan)
-        self._judgement(data, seed)
-        judged = self._judged
         for k in range(int(fold.max()) + 1):
             inside = (fold == k) & data.at_target.numpy()
             if not inside.any():
                 continue
             known = subset(data, ~inside)
-            assert judged is not None
-            self._judged = (self._question(known, seed), judged[1])
-            try:
-                model = self.fit(known, seed)
-            except SurrogateError:
-                continue
+            if not can_be_fitted(known):
+                continue  # these rows stay not a number, as in any validation
+            model = self._assembled(known, seed, judgement)
             mean[inside], std[inside] = predict(model, data.x[inside])
-        self._judged = judged
         return HeldOut(mean, std, fold)
 
-    def _question(self, data: TrainingData, seed: int) -> tuple[str, int]:
-        return data_hash(self._deciding(data)), seed
-
-    def _deciding(self, data: TrainingData) -> TrainingData:
+    def _judgement(self, data: TrainingData, seed: int) -> Judgement:
+        """From the rows that decide; the last one is kept."""
         import torch
 
-        first = len(data) - len(data) % self._every or len(data)
-        return data.rows(torch.arange(first))
-
-    def _judgement(self, data: TrainingData, seed: int) -> Judgement:
-        question = self._question(data, seed)
+        deciding = data.rows(torch.arange(len(data) - len(data) % self._every or len(data)))
+        question = data_hash(deciding), seed
         asked, judgement = self._judged or (None, None)
         if judgement is None or asked != question:
-            judgement = judge_families(self._families, self._deciding(data), seed, self._rows)
+            judgement = judge_families(self._families, deciding, seed, self._rows)
             self._judged = question, judgement
         return judgement
 
@@ -234,6 +235,7 @@ def _predictions(
             except SurrogateError:
                 continue  # not a number: its CRPS in the figures says so
             mean[:, f], std[:, f] = predict(model, data.x[asked])
+            std[:, f] = with_known_noise(std[:, f], data.rows(asked))
         observed.append(data.y[asked, 0].double().numpy())
         means.append(mean)
         stds.append(std)

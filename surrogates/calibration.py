@@ -75,7 +75,7 @@ def judge(surrogate: Surrogate, data: TrainingData, pairs: Pairs, seed: int) -> 
     import torch
 
     from surrogates.domain import Domain
-    from surrogates.validation import predict
+    from surrogates.validation import predict, with_known_noise
 
     z, outside = [np.zeros(0)], [np.zeros(0, dtype=bool)]
     for train, test in pairs:
@@ -84,10 +84,10 @@ def judge(surrogate: Surrogate, data: TrainingData, pairs: Pairs, seed: int) -> 
             model = surrogate.fit(known, seed)
         except SurrogateError:
             continue
-        x = data.x[torch.from_numpy(test)]
-        mean, std = predict(model, x)
-        z.append((data.y[torch.from_numpy(test), 0].double().numpy() - mean) / std)
-        outside.append(Domain(known.x.double()).outside(x.double()).numpy())
+        asked = data.rows(torch.from_numpy(test))
+        mean, std = predict(model, asked.x)
+        z.append((asked.y[:, 0].double().numpy() - mean) / with_known_noise(std, asked))
+        outside.append(Domain(known.x.double()).outside(asked.x.double()).numpy())
     return Judged(np.concatenate(z), np.concatenate(outside))
 
 

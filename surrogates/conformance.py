@@ -27,7 +27,7 @@ from discover.structures.crystal import Crystal
 from surrogates.base import Surrogate, TrainingData
 from surrogates.descriptors import Descriptor, featurize
 from surrogates.gaussian import joint_moments
-from surrogates.persistence import load, save
+from surrogates.persistence import dump, load, restore, save
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
@@ -174,6 +174,69 @@ class SurrogateConformance:
             one, two = (fitted.posterior(x) for fitted in (model, load(tmp_path)))
         torch.testing.assert_close(one.mean, two.mean, rtol=1e-9, atol=1e-9)
         torch.testing.assert_close(one.variance, two.variance, rtol=1e-9, atol=1e-9)
+
+
+class TabularConformance(SurrogateConformance):
+    """What a surrogate that takes all of `TrainingData` must do besides: most of them.
+
+    Several targets, missing values, bounds and known noise.
+    """
+
+    def test_each_target_learns_from_the_rows_that_have_it(self, surrogate: Surrogate) -> None:
+        """Two targets with gaps: b x q x 2, each as if it were alone; saved and back the same."""
+        data, x = example_data(self.rows), example_data(4, seed=1).x
+        y = torch.cat([data.y, 10 - 3 * data.y], dim=1)
+        y[: self.rows // 4, 0] = torch.nan
+        y[-self.rows // 4 :, 1] = torch.nan
+        both = TrainingData(data.x, y)
+        model = surrogate.fit(both, self.seed)
+        with torch.no_grad():
+            posterior = model.posterior(x.reshape(2, 2, -1))
+            assert model.num_outputs == 2
+            assert posterior.mean.shape == posterior.variance.shape == (2, 2, 2)
+            together = model.posterior(x)
+            alone = surrogate.fit(both.output(1), self.seed).posterior(x)
+            again = restore(*dump(model)).posterior(x) if hasattr(model, "dump") else together
+        torch.testing.assert_close(together.mean[:, 1:], alone.mean, rtol=1e-2, atol=1e-3)
+        torch.testing.assert_close(together.variance[:, 1:], alone.variance, rtol=1e-2, atol=1e-3)
+        torch.testing.assert_close(together.mean, again.mean, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(together.variance, again.variance, rtol=1e-7, atol=1e-9)
+
+    def test_a_target_that_cannot_be_fitted_is_named(self, surrogate: Surrogate) -> None:
+        """SurrogateError with its number."""
+        data = example_data(self.rows)
+        y = torch.cat([data.y, torch.ones_like(data.y)], dim=1)
+        with pytest.raises(SurrogateError, match="target 1"):
+            surrogate.fit(TrainingData(data.x, y), self.seed)
+
+    def test_a_bound_pushes_the_prediction_beyond_it(self, surrogate: Surrogate) -> None:
+        """Lower where the true values are below `y` than where they are `y`, and higher where above."""
+        data = example_data(self.rows)
+        bounds = self.rows // 4
+        y = data.y.clone()
+        y[:bounds] = data.y.median()
+        means = []
+        for side in (-1, 0, 1):
+            censored = torch.zeros(data.y.shape, dtype=torch.int8)
+            censored[:bounds] = side
+            model = surrogate.fit(TrainingData(data.x, y, censored=censored), self.seed)
+            with torch.no_grad():
+                means.append(float(model.posterior(data.x[:bounds]).mean.mean()))
+        assert means[0] < means[1] < means[2]
+
+    def test_a_noisy_value_says_less(self, surrogate: Surrogate) -> None:
+        """A wild value moves the prediction less where its noise is known to be large."""
+        data = example_data(self.rows)
+        y = data.y.clone()
+        y[0] += 5 * data.y.std()
+        noise = torch.full_like(y, torch.nan)
+        noise[0] = 10 * data.y.std()
+        predictions = []
+        for given in (None, noise):
+            model = surrogate.fit(TrainingData(data.x, y, noise=given), self.seed)
+            with torch.no_grad():
+                predictions.append(float(model.posterior(data.x[:1]).mean))
+        assert predictions[1] < predictions[0]
 
 
 def ladder_data(rows: int, dear: int, seed: int = 0) -> TrainingData:

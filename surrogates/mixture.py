@@ -52,6 +52,7 @@ class Mixture(TabularSurrogate):
 
         Each member is fitted once a fold; the weights for a fold come from the other folds.
         """
+        data = self.without_bounds(data, seed)
         parts = self._predictions(data, seed, folds)
         densities = _log_densities(data.y[:, 0].double().numpy(), parts)
         fold = parts[0].fold

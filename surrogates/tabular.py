@@ -32,9 +32,7 @@ class TabularSurrogate(ABC):
 
             return IndependentOutputs([self._target(data, j, seed) for j in range(targets)])
         require_fittable(data)
-        if data.censored is not None and bool(data.censored.any()):
-            data = self._imputed(data, seed)
-        return self.fit_exact(data, seed)
+        return self.fit_exact(self.without_bounds(data, seed), seed)
 
     @abstractmethod
     def fit_exact(self, data: TrainingData, seed: int) -> Model:
@@ -49,11 +47,12 @@ class TabularSurrogate(ABC):
         except SurrogateError as error:
             raise SurrogateError(f"target {column}: {error}") from error
 
-    def _imputed(self, data: TrainingData, seed: int) -> TrainingData:
-        """The same data with values, and noise, in the place of bounds."""
+    def without_bounds(self, data: TrainingData, seed: int) -> TrainingData:
+        """One target's data with values, and noise, in the place of bounds."""
         import torch
 
-        assert data.censored is not None
+        if data.censored is None or not bool(data.censored.any()):
+            return data
         bound = data.censored[:, 0] != 0
         exact = data.rows(~bound)
         x, y, sides = data.x[bound], data.y[bound, 0].double(), data.censored[bound, 0].double()

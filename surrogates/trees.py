@@ -38,16 +38,15 @@ class _Trees(TabularSurrogate):
         y = data.y[:, 0].double().numpy()
         rng = np.random.default_rng(seed)
         group, n_groups = _groups(data)
-        drawn = _bootstraps(group, n_groups, self.members, rng)
         weights = row_weights(data).numpy()
+        drawn = _bootstraps(group, n_groups, weights, self.members, rng)
         trees: list[Tree] = []
         importance = np.zeros(x.shape[1])
         for counts in drawn:
             seen = counts > 0
-            fitted = self.fit_member(
-                x[seen], y[seen], (weights * counts)[seen], int(rng.integers(2**31))
+            grown, important = self.fit_member(
+                x[seen], y[seen], counts[seen], int(rng.integers(2**31))
             )
-            grown, important = fitted
             trees += grown
             importance += important
         if not importance.any():
@@ -57,6 +56,7 @@ class _Trees(TabularSurrogate):
         )
         values = model.members(data.x.double())
         residual, spread, judged = _out_of_bag(values, torch.from_numpy(drawn == 0), data.y[:, 0])
+        judged &= torch.from_numpy(weights > 0.5)
         if not bool(judged.any()):
             return model
         points = model.points(data.x.double())
@@ -68,7 +68,9 @@ class _Trees(TabularSurrogate):
         return model
 
     @abstractmethod
-    def fit_member(self, x: Any, y: Array, weights: Array, seed: int) -> tuple[list[Tree], Array]:
+    def fit_member(
+        self, x: Any, y: Array, weights: npt.NDArray[np.int64], seed: int
+    ) -> tuple[list[Tree], Array]:
         """Trees of one member, and the importance (d) of each descriptor in it."""
 
 
@@ -87,7 +89,9 @@ class RandomForest(_Trees):
         self.members = members
         self._features = features
 
-    def fit_member(self, x: Any, y: Array, weights: Array, seed: int) -> tuple[list[Tree], Array]:
+    def fit_member(
+        self, x: Any, y: Array, weights: npt.NDArray[np.int64], seed: int
+    ) -> tuple[list[Tree], Array]:
         """One tree."""
         from sklearn.tree import DecisionTreeRegressor
 
@@ -114,7 +118,9 @@ class GradientBoosting(_Trees):
         self._iterations = iterations
         self._learning_rate = learning_rate
 
-    def fit_member(self, x: Any, y: Array, weights: Array, seed: int) -> tuple[list[Tree], Array]:
+    def fit_member(
+        self, x: Any, y: Array, weights: npt.NDArray[np.int64], seed: int
+    ) -> tuple[list[Tree], Array]:
         """One boosted sequence of trees."""
         from sklearn.ensemble import HistGradientBoostingRegressor
 
@@ -144,14 +150,23 @@ def _groups(data: TrainingData) -> tuple[npt.NDArray[np.int64], int]:
 
 
 def _bootstraps(
-    group: npt.NDArray[np.int64], n_groups: int, members: int, rng: np.random.Generator
+    group: npt.NDArray[np.int64],
+    n_groups: int,
+    weights: Array,
+    members: int,
+    rng: np.random.Generator,
 ) -> npt.NDArray[np.int64]:
-    """How often each member sees each row (members x n); whole groups are drawn, two at least."""
-    drawn = np.zeros((members, n_groups), dtype=np.int64)
+    """How often each member sees each row (members x n); two rows at least.
+
+    Whole groups are drawn, and of their rows each with the probability that is its weight: a tree that
+    is fully grown would believe even a row of little weight.
+    """
+    drawn = np.zeros((members, len(group)), dtype=np.int64)
     for counts in drawn:
-        while (counts > 0).sum() < min(2, n_groups):
-            np.add.at(counts, rng.integers(n_groups, size=n_groups), 1)
-    return drawn[:, group]
+        while (counts > 0).sum() < 2:
+            times = np.bincount(rng.integers(n_groups, size=n_groups), minlength=n_groups)
+            counts += rng.binomial(times[group], weights)
+    return drawn
 
 
 def _out_of_bag(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,11 +48,25 @@ class Validation:
 def validate(surrogate: Surrogate, data: TrainingData, seed: int, folds: int = 5) -> Validation:
     """Cross-validates a surrogate; costs `folds` fits on most of the data.
 
-    Groups never straddle folds. With too few rows for any fold every metric is None.
+    Groups never straddle folds. With too few rows for any fold every metric is None. Values that are
+    bounds count in no metric; `details` say on how many of them the right side was predicted. Of
+    several targets each is validated alone, and its number is put before the names of its metrics.
     """
+    targets = data.y.shape[1]
+    if targets > 1:
+        each = [validate(surrogate, data.output(j), seed, folds) for j in range(targets)]
+        return Validation(
+            metrics={f"{j}.{k}": v for j, one in enumerate(each) for k, v in one.metrics.items()},
+            details={"targets": [one.details for one in each]},
+        )
     predicted = held_out(surrogate, data, seed, folds)
-    rows = np.flatnonzero(np.isfinite(predicted.mean))
+    answered = np.isfinite(predicted.mean)
     observed = data.y[:, 0].double().numpy()
+    predicted = replace(predicted, std=with_known_noise(predicted.std, data))
+    side = np.zeros(len(data)) if data.censored is None else data.censored[:, 0].numpy()
+    rows = np.flatnonzero(answered & (side == 0))
+    bounds = np.flatnonzero(answered & (side != 0))
+    respected = side[bounds] * (predicted.mean[bounds] - observed[bounds]) > 0
     predictions: list[JsonValue] = [
         {
             "row": int(row),
@@ -62,9 +76,16 @@ def validate(surrogate: Surrogate, data: TrainingData, seed: int, folds: int = 5
         }
         for row in rows
     ]
+    details: dict[str, JsonValue] = {
+        "folds": int(predicted.fold.max()) + 1,
+        "held_out": predictions,
+        "domain": _by_domain(data, predicted, rows),
+    }
+    if len(bounds):
+        details |= {"bounds": len(bounds), "bounds_respected": int(respected.sum())}
     return Validation(
         metrics=_metrics(observed[rows], predicted.mean[rows], predicted.std[rows]),
-        details={"folds": int(predicted.fold.max()) + 1, "held_out": predictions},
+        details=details,
     )
 
 
@@ -101,6 +122,13 @@ def predict(model: Any, x: Tensor) -> tuple[Array, Array]:
         return posterior.mean.squeeze(-1).numpy(), posterior.variance.sqrt().squeeze(-1).numpy()
 
 
+def with_known_noise(std: Array, data: TrainingData) -> Array:
+    """Standard deviations (n) of predictions of these n observations, their own known noise added."""
+    if data.noise is None:
+        return std
+    return np.asarray(np.hypot(std, data.noise[:, 0].double().nan_to_num(0.0).numpy()))
+
+
 def folds_of(data: TrainingData, seed: int, folds: int) -> npt.NDArray[np.int64]:
     """A fold for every row: shuffled groups dealt out in turn, never more folds than groups."""
     if folds < 2:
@@ -135,6 +163,27 @@ def data_hash(data: TrainingData) -> str:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
+
+
+def _by_domain(
+    data: TrainingData, predicted: HeldOut, rows: npt.NDArray[np.int64]
+) -> dict[str, JsonValue]:
+    """Coverage of these held-out rows, inside and outside of what the other folds hold."""
+    import torch
+
+    from surrogates.calibration import Judged, report
+    from surrogates.domain import Domain
+
+    outside = np.zeros(len(data), dtype=bool)
+    x, at_target = data.descriptors.double(), data.at_target.numpy()
+    for k in np.unique(predicted.fold[rows]):
+        known, asked = (predicted.fold != k) & at_target, predicted.fold == k
+        outside[asked] = (
+            Domain(x[torch.from_numpy(known)]).outside(x[torch.from_numpy(asked)]).numpy()
+        )
+    z = (data.y[rows, 0].double().numpy() - predicted.mean[rows]) / predicted.std[rows]
+    inside, novel = report(Judged(z, outside[rows]))
+    return {"inside": inside, "outside": novel}
 
 
 def log_density(observed: Array, mean: Array, std: Array) -> Array:

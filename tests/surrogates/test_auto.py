@@ -4,13 +4,11 @@ import torch
 
 from surrogates import TrainingData
 from surrogates.auto import REGIMES, Auto, crps
-from surrogates.conformance import SurrogateConformance, example_data
+from surrogates.conformance import TabularConformance, example_data
 from surrogates.gated_mixture import Gate
 
 
-class TestAuto(SurrogateConformance):
-    rows = 40
-
+class TestAuto(TabularConformance):
     @pytest.fixture(scope="class")
     def surrogate(self):
         return Auto(families=("bayesian-ridge", "gp-linear"))

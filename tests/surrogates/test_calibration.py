@@ -4,12 +4,12 @@ import torch
 
 from surrogates import TrainingData
 from surrogates.calibration import Calibrated, Judged, judge, report, scale_of
-from surrogates.conformance import SurrogateConformance, example_data
+from surrogates.conformance import TabularConformance, example_data
 from surrogates.domain import Domain
 from surrogates.gaussian import GaussianModel
 
 
-class TestCalibrated(SurrogateConformance):
+class TestCalibrated(TabularConformance):
     @pytest.fixture(scope="class")
     def surrogate(self):
         return Calibrated("bayesian-ridge")

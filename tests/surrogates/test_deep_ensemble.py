@@ -4,11 +4,11 @@ import torch
 from discover.errors import PluginError
 from discover.plugins import create
 from surrogates import TrainingData
-from surrogates.conformance import SurrogateConformance, example_data
+from surrogates.conformance import TabularConformance, example_data
 from surrogates.deep_ensemble import DeepEnsemble
 
 
-class TestDeepEnsemble(SurrogateConformance):
+class TestDeepEnsemble(TabularConformance):
     @pytest.fixture(scope="class")
     def surrogate(self):
         return DeepEnsemble()

@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from surrogates import TrainingData
-from surrogates.conformance import SurrogateConformance, example_data
+from surrogates.conformance import TabularConformance, example_data
 from surrogates.gp import GaussianProcess
 
 
-class TestGaussianProcess(SurrogateConformance):
+class TestGaussianProcess(TabularConformance):
     @pytest.fixture(scope="class")
     def surrogate(self):
         return GaussianProcess()

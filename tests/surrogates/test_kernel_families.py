@@ -1,6 +1,6 @@
 import pytest
 
-from surrogates.conformance import SurrogateConformance
+from surrogates.conformance import TabularConformance
 from surrogates.kernel_families import (
     ARDGaussianProcess,
     BayesianRidge,
@@ -15,5 +15,5 @@ from surrogates.kernel_families import (
     ids=lambda s: type(s).__name__,
     scope="class",
 )
-class TestKernelFamilies(SurrogateConformance):
+class TestKernelFamilies(TabularConformance):
     pass

@@ -2,13 +2,13 @@ import pytest
 import torch
 
 from surrogates import TrainingData
-from surrogates.conformance import SurrogateConformance, example_data
+from surrogates.conformance import TabularConformance, example_data
 from surrogates.kernel_sum import KernelSumGP
 from surrogates.sparse_gp import SparseGaussianProcess
 from surrogates.sparse_kernel_sum import SparseKernelSumGP
 
 
-class TestSparseGaussianProcess(SurrogateConformance):
+class TestSparseGaussianProcess(TabularConformance):
     @pytest.fixture(scope="class")
     def surrogate(self):
         return SparseGaussianProcess(inducing=30)

@@ -1,6 +1,6 @@
 import pytest
 
-from surrogates.conformance import SurrogateConformance
+from surrogates.conformance import TabularConformance
 from surrogates.trees import GradientBoosting, RandomForest
 
 
@@ -10,5 +10,5 @@ from surrogates.trees import GradientBoosting, RandomForest
     ids=lambda s: type(s).__name__,
     scope="class",
 )
-class TestTrees(SurrogateConformance):
+class TestTrees(TabularConformance):
     rows = 60
