@@ -82,11 +82,11 @@ class ARDGaussianProcess(_KernelFamily):
 class LinearGaussianProcess(_KernelFamily):
     """A linear trend that goes on where the data end, and a smooth deviation from it.
 
-    Bayesian linear regression plus a Gaussian process with one length scale for all descriptors; with
+    Bayesian linear regression plus a Gaussian process with one length scale for all descriptors. With
     `interactions`, products of descriptors and categories are in the trend.
     """
 
-    def __init__(self, *, interactions: bool = False) -> None:
+    def __init__(self, *, interactions: bool = True) -> None:
         products = ("interactions",) if interactions else ()
         self.terms = ("descriptors", "categories", *products, "smooth")  # type: ignore[misc]
 

@@ -23,10 +23,16 @@ NOISE_FLOOR = 1e-4
 AMPLITUDE = {
     "descriptors": (math.log(0.5), 1.5),
     "categories": (math.log(0.5), 1.5),
-    "interactions": (math.log(0.05), 1.5),
-    "smooth": (math.log(0.5), 1.5),
+    "interactions": (math.log(0.01), 1.0),
+    "smooth": (math.log(0.1), 1.0),
 }
-"""Centre and width of the normal prior of each term's log variance, relative to the target's."""
+"""Centre and width of the normal prior of each term's log variance, relative to the target's.
+
+Interactions and the smooth term have to be borne out by the data: on fifty rows they would otherwise
+take from the main effects what these need to extrapolate.
+"""
+SMOOTH_ALONE = (math.log(0.5), 1.5)
+"""The same of a smooth term without linear ones."""
 NOISE = (math.log(0.05), 2.0)
 """The same of the noise variance."""
 RELEVANCE = 1.0
@@ -92,7 +98,10 @@ class KernelSumGP(GaussianModel):
             math.sqrt(3),
         )
         mean, std = self._length_prior
-        centres = torch.tensor([AMPLITUDE[term][0] for term in self.terms], dtype=torch.float64)
+        self._amplitudes = (
+            [SMOOTH_ALONE] if self.terms == ("smooth",) else [AMPLITUDE[t] for t in self.terms]
+        )
+        centres = torch.tensor([centre for centre, _ in self._amplitudes], dtype=torch.float64)
         self.log_variance = nn.Parameter(centres)
         self.log_noise = nn.Parameter(torch.tensor(NOISE[0], dtype=torch.float64))
         self.log_length = nn.Parameter(torch.tensor(mean - std, dtype=torch.float64))
@@ -116,8 +125,8 @@ class KernelSumGP(GaussianModel):
 
     def _prior(self) -> Tensor:
         loss = _normal(self.log_noise, *NOISE)
-        for variance, term in zip(self.log_variance, self.terms, strict=True):
-            loss = loss + _normal(variance, *AMPLITUDE[term])
+        for variance, prior in zip(self.log_variance, self._amplitudes, strict=True):
+            loss = loss + _normal(variance, *prior)
         if "smooth" in self.terms:
             loss = loss + _normal(self.log_length, *self._length_prior)
             loss = loss + _normal(self.relevance, 0.0, RELEVANCE).sum()
