@@ -1,5 +1,8 @@
+import numpy as np
 import pytest
+import torch
 
+from surrogates import TrainingData
 from surrogates.conformance import TabularConformance
 from surrogates.trees import GradientBoosting, RandomForest
 
@@ -12,3 +15,21 @@ from surrogates.trees import GradientBoosting, RandomForest
 )
 class TestTrees(TabularConformance):
     rows = 60
+
+
+def test_groups_are_judged_by_trees_that_saw_none_of_them():
+    """Twins that no other row explains: without groups their twin would vouch for them."""
+    rng = np.random.default_rng(0)
+    x = np.repeat(rng.normal(size=(40, 5)), 2, axis=0)
+    y = np.repeat(rng.normal(size=(40, 1)), 2, axis=0)
+    groups = torch.arange(40).repeat_interleave(2)
+    noise = []
+    for given in (None, groups):
+        model = RandomForest(members=50).fit(
+            TrainingData(torch.tensor(x), torch.tensor(y), given), seed=0
+        )
+        with torch.no_grad():
+            new = torch.tensor(rng.normal(size=(50, 1, 5)))
+            noise.append(float(model.posterior(new, observation_noise=True).variance.mean()))
+    assert noise[1] > noise[0]
+    assert noise[1] == pytest.approx(y.var(), rel=0.5)
