@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 LEARNING_RATE = 5e-3
 WEIGHT_DECAY = 1e-2
+MIN_AMPLITUDE = 1e-3
 MAX_ROWS = 512
 """Rows that an episode is drawn from."""
 
-JUDGED = 0.25
-"""The last share of the episodes, whose errors say how uncertain the model is."""
+KEPT_BACK = 0.25
+"""Share of the groups that a member never practises on, whose errors say how uncertain it is."""
 
 
 class Episodic(TabularSurrogate):
@@ -31,7 +32,8 @@ class Episodic(TabularSurrogate):
     predictor f(x; S) is asked in each of `steps` episodes for values outside of the domain of its support
     S. Here f is ridge regression on features that a network learns, and an episode asks each of the
     `members` for the highest or lowest values, for the surroundings of a row, or for random rows; groups
-    are never divided. Afterwards S is all data.
+    are never divided. Afterwards S is all data, and rows that a member never practised on tell how far to
+    believe it.
     """
 
     def __init__(
@@ -69,30 +71,64 @@ class Episodic(TabularSurrogate):
             model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY
         )
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self._steps)
-        judged: list[Tensor] = []
-        for step in range(self._steps):
+        practised = _practised(group_of, self._members, generator).float() * weights
+        for _ in range(self._steps):
             rows = torch.randperm(len(x), generator=generator)[:MAX_ROWS]
             asked = episodes(
                 points[rows], target[rows], group_of[rows], self._members, generator
             ).float()
+            counts = practised[:, rows]
             optimizer.zero_grad()
             with torch.enable_grad():
                 features = model.features(points[rows])
-                support = (1 - asked) * weights[rows]
-                mean, variance = model.regress(features, target[rows], support, features)
-                errors = asked * weights[rows] * (mean - target[rows]).square()
-                (errors.sum(dim=-1) / asked.sum(dim=-1)).sum().backward()
+                mean, _ = model.regress(features, target[rows], (1 - asked) * counts, features)
+                errors = asked * counts * (mean - target[rows]).square()
+                (errors.sum(dim=-1) / (asked * counts).sum(dim=-1).clamp_min(1.0)).sum().backward()
             optimizer.step()
             schedule.step()
-            if step >= (1 - JUDGED) * self._steps:
-                ratio = errors / (variance + model.ridge.unsqueeze(-1))
-                judged.append((ratio.sum(dim=-1) / asked.sum(dim=-1)).detach())
         model.requires_grad_(requires_grad=False)
+        features = model.features(points)
+        mean, variance = model.regress(features, target, practised, features)
+        model.amplitude.fill_(
+            _amplitude(mean - target, variance + model.ridge.unsqueeze(-1), practised == 0)
+        )
         model.double().support(points.double(), target.double(), weights.double())
-        # as large as the errors in episodes are, outside of their support
-        model.amplitude.copy_(torch.stack(judged).mean(dim=0).clamp_min(1e-6))
         model.eval()
         return model
+
+
+def _practised(group_of: Tensor, members: int, generator: torch.Generator) -> Tensor:
+    """Which rows each member practises on (members x n booleans); groups are kept back whole."""
+    import torch
+
+    groups = int(group_of.max()) + 1
+    place = torch.rand(members, groups, generator=generator).argsort(dim=1).argsort(dim=1)
+    return (place >= int(KEPT_BACK * groups))[:, group_of]
+
+
+def _amplitude(errors: Tensor, variance: Tensor, unseen: Tensor) -> float:
+    """By how much the members' own variances (members x n) fall short of what they got wrong.
+
+    Where k members did not see a row, the square of their mean error is expected to be its variance and
+    the members' spread (1 + 1/k), as in `ensembles.out_of_bag_noise`. One where too little was kept back.
+    """
+    import torch
+
+    k = unseen.sum(dim=0)
+    enough = k >= 2
+    if not bool(enough.any()):
+        return 1.0
+    errors, variance, unseen, k = (
+        errors[:, enough],
+        variance[:, enough],
+        unseen[:, enough],
+        k[enough],
+    )
+    mean = torch.where(unseen, errors, 0.0).sum(dim=0) / k
+    spread = torch.where(unseen, (errors - mean).square(), 0.0).sum(dim=0) / (k - 1)
+    expected = torch.where(unseen, variance, 0.0).sum(dim=0) / k
+    left = mean.square() - spread * (1 + 1 / k)
+    return max(float(left.sum() / expected.sum()), MIN_AMPLITUDE)
 
 
 def episodes(

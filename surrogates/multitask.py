@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Literal
 
 from discover.errors import SurrogateError
@@ -10,6 +11,9 @@ from surrogates.scaling import require_fittable, require_plain
 
 if TYPE_CHECKING:
     from surrogates.multitask_gp import CoregionalizedGP
+
+OPTIONS = {"maxiter": 100, "ftol": 1e-6}
+"""Where the optimizer ends: covariances of properties have flat directions, which cost it hours."""
 
 
 class MultiTask:
@@ -30,7 +34,7 @@ class MultiTask:
         one has fewer than two values, or values are bounds or have known noise.
         """
         import torch
-        from botorch.exceptions import ModelFittingError
+        from botorch.exceptions import ModelFittingError, OptimizationWarning
         from botorch.fit import fit_gpytorch_mll
         from botorch.utils.sampling import manual_seed
         from gpytorch.mlls import ExactMarginalLogLikelihood
@@ -46,8 +50,9 @@ class MultiTask:
         model = CoregionalizedGP(data.x.double(), data.y.double(), outputs=self._outputs)
         likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
         try:
-            with manual_seed(seed), exact_solves(), torch.enable_grad():
-                fit_gpytorch_mll(likelihood)
+            with warnings.catch_warnings(), manual_seed(seed), exact_solves(), torch.enable_grad():
+                warnings.simplefilter("ignore", OptimizationWarning)
+                fit_gpytorch_mll(likelihood, optimizer_kwargs={"options": OPTIONS})
         except ModelFittingError as error:
             raise SurrogateError(f"the Gaussian process could not be fitted: {error}") from error
         model.requires_grad_(requires_grad=False)
