@@ -225,8 +225,8 @@ def load_data(
     y = np.array([entries[i].y for i in kept])
     if not columns.features and (same := give_away(features, y)):
         raise DataError(
-            f"{table.source}: {', '.join(map(repr, same))} rank the rows just as the target does; "
-            "leave them out by --exclude, or name what to use by --features"
+            f"{table.source}: ranked by {' or '.join(map(repr, same))}, the rows are ranked as by the "
+            "target; leave it out by --exclude, or name what to use by --features"
         )
     data = _data_set(good, columns, transform, features, [entries[i] for i in kept])
     return replace(data, rows=np.array(kept), y=y, dropped=listed)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from discover import plugins
 from discover.benchmark.datasets import DataSet
+from discover.benchmark.extrapolation_report import FOREST, figure, table
 from discover.benchmark.extrapolation_splits import Fold, Split
 from discover.benchmark.metrics import METRICS, evaluate, paired, spread
 from discover.errors import DataError, DiscoverError
@@ -21,7 +22,7 @@ from discover.records import content_hash
 
 Array = npt.NDArray[np.float64]
 
-TRAIN_MEAN, FOREST = "train mean", "random forest (raw)"
+TRAIN_MEAN = "train mean"
 BASELINES = (TRAIN_MEAN, FOREST)
 """The mean and spread of the training targets; scikit-learn's forest, mean and spread of its trees."""
 CHUNK = 256
@@ -91,7 +92,6 @@ def run(
         "summary": summary(data, runs, [split.name for split in splits], models),
         "runs": [{k: v for k, v in made.items() if k != "predictions"} for made in runs],
     }
-    from discover.benchmark.extrapolation_report import figure, table
     from discover.report.canvas import png
 
     write_atomically(out / "results.json", json.dumps(result, indent=2))

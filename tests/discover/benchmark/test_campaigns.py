@@ -1,0 +1,191 @@
+"""Replayed campaigns: steered for real, told only what has ended, counted as they should be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from discover.benchmark.campaign_benchmark import run, top_rows, wanted
+from discover.benchmark.campaigns import (
+    Campaign,
+    Selected,
+    Settings,
+    best_so_far,
+    expected_draws,
+    seek,
+)
+from discover.benchmark.datasets import DataSet
+from discover.benchmark.peers import (
+    BAYBE,
+    BOTORCH,
+    FOREST,
+    PEERS,
+    PHYSBO_EI,
+    PHYSBO_TS,
+    make,
+    missing,
+)
+from discover.benchmark.strategies import RANDOM, ByModel, Known, RandomOrder, Strategy
+from discover.errors import DataError, SurrogateError
+
+SETTINGS = Settings(goal="max", initial=5, budget=18, concurrency=3)
+
+
+def played(data: DataSet, strategy: Strategy, seed: int = 0, **changes: object) -> Campaign:
+    settings = Settings(**{**SETTINGS.__dict__, **changes})  # type: ignore[arg-type]
+    durations = np.random.default_rng(7).uniform(0.5, 2.0, len(data))
+    campaign = Campaign(data, strategy, settings, seek(data.y, settings.goal, 3), durations, seed)
+    campaign.run()
+    return campaign
+
+
+class Watched(RandomOrder):
+    """Notes what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[Known] = []
+
+    def pick(self, known: Known) -> int:
+        self.told.append(known)
+        return super().pick(known)
+
+
+def test_a_model_finds_the_best_before_chance_does(make_data: Callable[..., DataSet]) -> None:
+    data = make_data(40)
+    ours, chance = (played(data, s) for s in (ByModel("gp", "ucb"), RandomOrder()))
+    assert set(ours.found_after(ours.sought.best)) != set()
+    assert len(ours.found_after(ours.sought.top)) > len(chance.found_after(ours.sought.top))
+    assert ours.collected[:3] == chance.collected[:3]
+    assert all(isinstance(s, Selected) and s.seconds > 0 and s.peak_mib > 0 for s in ours.selected)
+
+
+def test_rows_are_observed_running_or_open(make_data: Callable[..., DataSet]) -> None:
+    watched = Watched()
+    campaign = played(make_data(), watched)
+    assert len(set(campaign.collected)) == len(campaign.collected) == 18
+    for known in watched.told:
+        everything = [*known.observed, *known.running, *known.open]
+        assert sorted(everything) == list(range(30))
+        assert 0 <= len(known.running) < 3
+        assert known.picks == len(known.observed) + len(known.running)
+        assert 1 <= known.slots <= 3
+
+
+def test_the_same_seed_plays_the_same_campaign(make_data: Callable[..., DataSet]) -> None:
+    data = make_data()
+    first, second = (played(data, ByModel("bayesian-ridge", "thompson"), budget=9) for _ in "12")
+    assert first.collected == second.collected
+    assert played(data, RandomOrder(), seed=1).collected[:5] != first.collected[:5]
+
+
+def test_a_surrogate_that_cannot_fit_leaves_exploration(make_data: Callable[..., DataSet]) -> None:
+    class Never(RandomOrder):
+        def train(self, known: Known) -> None:
+            raise SurrogateError("the target is constant")
+
+        def pick(self, known: Known) -> int:
+            raise AssertionError
+
+    campaign = played(make_data(), Never())
+    assert len(campaign.collected) == 18
+    assert set(campaign.refusals) == {"the target is constant"}
+    chance = played(make_data(), RandomOrder())
+    assert campaign.collected == chance.collected
+
+
+def test_a_campaign_ends_when_all_is_found(make_data: Callable[..., DataSet]) -> None:
+    campaign = played(make_data(), RandomOrder(), budget=30)
+    assert campaign.sought.top <= set(campaign.collected)
+    assert campaign.found_after(campaign.sought.top)[-1] + 3 > len(campaign.collected)
+
+
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in (PHYSBO_TS, BAYBE)]
+
+
+@pytest.mark.parametrize("name", [FOREST, BOTORCH, PHYSBO_EI, *SLOW])
+def test_peers_pick_open_rows(make_data: Callable[..., DataSet], name: str) -> None:
+    if reason := missing(name):
+        pytest.skip(reason)
+    campaign = played(make_data(), make(name), budget=8, goal="min")
+    assert len(set(campaign.collected)) == 8
+    assert campaign.refusals == []
+
+
+def test_random_search_is_expected_as_it_is_simulated() -> None:
+    """The mean place of the k-th of K among N, over many shuffles."""
+    rng = np.random.default_rng(0)
+    places = np.sort([rng.permutation(40)[:8] + 1 for _ in range(4000)], axis=1)
+    for k in (1, 4, 8):
+        assert expected_draws(k, 8, 40) == pytest.approx(places[:, k - 1].mean(), rel=0.03)
+
+
+def test_either_end_or_both_are_sought() -> None:
+    y = np.array([3.0, 1.0, 2.0, 5.0, 4.0])
+    assert seek(y, "max", 2).top == {3, 4}
+    assert seek(y, "min", 2).best == {1}
+    both = seek(y, "extremes", 4)
+    assert (both.top, both.best) == ({3, 4, 1, 2}, {3, 1})
+    assert wanted(both)["best"] == ({3, 1}, 2)
+    assert best_so_far(y, [0, 1, 3], "extremes").tolist() == [0, 2, 4]
+    assert best_so_far(y, [0, 1, 3], "min").tolist() == [3, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("top", "rows"), [("5", 5), ("5%", 30), ("0.05", 30), ("1%", 6), ("0.0001", 1)]
+)
+def test_the_top_is_a_number_or_a_share(top: str, rows: int) -> None:
+    assert top_rows(top, 600) == rows
+
+
+@pytest.mark.parametrize("top", ["0", "-1", "601", "2.5", "200%", "best", ""])
+def test_another_top_is_refused(top: str) -> None:
+    with pytest.raises(DataError, match="give a number up to 600, or a share"):
+        top_rows(top, 600)
+
+
+def test_the_benchmark_writes_what_it_found_and_goes_on(
+    make_data: Callable[..., DataSet], tmp_path: Path
+) -> None:
+    told: list[str] = []
+    options = {
+        "surrogates": ["bayesian-ridge"],
+        "acquisitions": ["ucb", "greedy"],
+        "top": "10%",
+        "seeds": 2,
+    }
+    result = run(make_data(), SETTINGS, out=tmp_path, told=told.append, **options)  # type: ignore[arg-type]
+    assert list(result["strategies"]) == [RANDOM, "bayesian-ridge + ucb", "bayesian-ridge + greedy"]
+    assert json.loads((tmp_path / "results.json").read_text()) == result
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    assert len((tmp_path / "results.csv").read_text().splitlines()) == 4
+    assert len(told) == 6
+    half = result["strategies"]["bayesian-ridge + ucb"]["until"]["half"]
+    assert result["expected_of_random"]["half"] == pytest.approx(2 * 31 / 4)
+    assert half["enrichment"] == pytest.approx(15.5 / half["mean"])
+    again = run(make_data(), SETTINGS, out=tmp_path, **options)  # type: ignore[arg-type]
+    assert again == result  # with the very same seconds: nothing was replayed
+
+
+def test_what_cannot_be_replayed_is_refused(
+    make_data: Callable[..., DataSet], tmp_path: Path
+) -> None:
+    def refused(**changes: int) -> None:
+        settings = Settings(**{**SETTINGS.__dict__, **changes})
+        run(make_data(), settings, surrogates=["gp"], acquisitions=["ucb"], out=tmp_path)
+
+    with pytest.raises(DataError, match="--initial 18 leaves nothing of --budget 18"):
+        refused(initial=18)
+    with pytest.raises(DataError, match="there are only 30 rows"):
+        refused(initial=40, budget=50)
+
+
+def test_peers_search_one_end_only(make_data: Callable[..., DataSet], tmp_path: Path) -> None:
+    settings = Settings(goal="extremes", initial=5, budget=8, concurrency=3)
+    result = run(
+        make_data(), settings, surrogates=[], acquisitions=[], seeds=1, peers=True, out=tmp_path
+    )
+    assert set(result["skipped"]) == set(PEERS)

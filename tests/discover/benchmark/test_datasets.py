@@ -1,0 +1,210 @@
+"""Data sets: what is in a row is found, and what is wrong with it is told by its number."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.io import write
+from hypothesis import given
+from hypothesis import strategies as st
+
+from discover.benchmark.datasets import Columns, DataSet, load_data, parse_formula
+from discover.errors import DataError, MissingDependencyError
+
+FORMULAS = ("NaCl", "MgO", "LiF", "KBr", "CaO")
+
+
+@pytest.fixture
+def salts(tmp_path: Path) -> Path:
+    """Five salts with a conductivity, one of them a bound."""
+    rows = [
+        f"s{i},{f},{225 - i},{10 + i},{v}"
+        for i, (f, v) in enumerate(zip(FORMULAS, "12345", strict=True))
+    ]
+    rows[3] = rows[3].removesuffix("4") + "<4"
+    file = tmp_path / "salts.csv"
+    file.write_text("\n".join(["id,formula,spacegroup_number,a,kappa", *rows]) + "\n")
+    return file
+
+
+def changed(file: Path, old: str, new: str) -> Path:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    return file
+
+
+def test_a_formula_is_described_by_composition_space_group_and_cell(salts: Path) -> None:
+    data = load_data([salts], Columns("kappa"), transform="log10")
+    assert data.ids == ("s0", "s1", "s2", "s3", "s4")
+    assert data.y == pytest.approx(np.log10([1, 2, 3, 4, 5]))
+    assert data.censored.tolist() == [0, 0, 0, -1, 0]
+    assert data.features.made_of == ("composition", "spacegroup_number", "a")
+    assert {"spacegroup_number", "a"} < set(data.features.names)
+    assert data.elements is not None
+    assert data.elements[1] == {"Mg", "O"}
+    assert data.spacegroups == ("225", "224", "223", "222", "221")
+    assert data.training(np.array([0, 3])).censored is not None
+    assert data.training(np.array([0, 1])).censored is None
+    assert "1 with a bound" in data.in_words()
+
+
+def test_polytypes_of_a_formula_are_one_group(salts: Path) -> None:
+    data = load_data([changed(salts, ",MgO,", ",Na2Cl2,")], Columns("kappa"))
+    assert data.groups[0] == data.groups[1]
+    assert len(set(data.groups.tolist())) == 4
+
+
+def test_bounds_may_be_marked_in_a_column(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("x,y,y_censored\n1,2,False\n2,3,True\n3,5,above\n4,1,\n")
+    data = load_data([tmp_path / "d.csv"], Columns("y"))
+    assert data.censored.tolist() == [0, -1, 1, 0]
+    assert data.features.names == ("x",)
+
+
+def test_columns_are_numbers_codes_or_left_out(tmp_path: Path) -> None:
+    lines = ["row,x,kind,flag,name,gaps,y"]
+    lines += [
+        f"{i},{i * i},{'ab'[i % 2]},{i % 3 % 2},n{i},{'' if i > 3 else i},{i % 7}"
+        for i in range(12)
+    ]
+    file = tmp_path / "d.csv"
+    file.write_text("\n".join(lines))
+    data = load_data([file], Columns("y"))
+    assert data.features.names == ("x", "kind=a", "kind=b", "flag")
+    assert data.features.categorical == (1, 2, 3)
+    assert load_data([file], Columns("y", features=("x",))).features.names == ("x",)
+    assert load_data([file], Columns("y", exclude=("k*", "flag"))).features.names == ("x",)
+    assert load_data([file], Columns("y", features=("kind", "f*"))).features.made_of == (
+        "kind",
+        "flag",
+    )
+
+
+def test_the_target_by_another_name_is_refused(tmp_path: Path) -> None:
+    lines = ["x,log_y,y", *(f"{(i * 7) % 12},{i},{2.0**i}" for i in range(12))]
+    (tmp_path / "d.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match="ranked by 'log_y', the rows are ranked as by the target"):
+        load_data([tmp_path / "d.csv"], Columns("y"))
+    assert load_data([tmp_path / "d.csv"], Columns("y", exclude=("log_y",))).features.names == (
+        "x",
+    )
+
+
+def test_structures_are_described(tmp_path: Path) -> None:
+    atoms = [
+        bulk(*which, cubic=True)
+        for which in (("MgO", "rocksalt", 4.2), ("SiC", "zincblende", 4.36))
+    ]
+    for structure, value in zip(atoms, (50.0, 400.0), strict=True):
+        structure.info["kappa"] = value
+    write(tmp_path / "d.extxyz", atoms)
+    data = load_data([tmp_path / "d.extxyz"], Columns("kappa"))
+    assert data.features.made_of == ("composition", "structure")
+    assert data.spacegroups == ("225", "216")
+    assert data.formulas == ("MgO", "SiC")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (",MgO,", ",Mgg0,", r"row 2 \(line 3\): 'Mgg0' is no formula"),
+        (",MgO,", ",,", r"row 2 \(line 3\): '' is no formula"),
+        (",2\n", ",two\n", r"row 2 \(line 3\): kappa = 'two' is not a number"),
+        (",2\n", ",\n", r"row 2 \(line 3\): kappa = '' is not a number"),
+        (",2\n", ",nan\n", r"row 2 \(line 3\): kappa = 'nan' is not a number"),
+        (",2\n", ",0\n", r"row 2 \(line 3\): kappa = 0 has no logarithm"),
+        (",2\n", ",-1\n", r"row 2 \(line 3\): kappa = -1 has no logarithm"),
+        ("s1,MgO,224,11,2\n", "s9,NaCl,225,10,1\n", r"row 2 \(line 3\): is the same as row 1"),
+    ],
+)
+def test_a_bad_row_is_refused_by_number_or_dropped_and_listed(
+    salts: Path, old: str, new: str, message: str
+) -> None:
+    changed(salts, old, new)
+    with pytest.raises(DataError, match=message) as refusal:
+        load_data([salts], Columns("kappa"), transform="log10")
+    assert "1 of 5 rows cannot be used" in str(refusal.value)
+    assert "--drop-invalid" in str(refusal.value)
+    told: list[str] = []
+    data = load_data(
+        [salts], Columns("kappa"), transform="log10", drop_invalid=True, told=told.append
+    )
+    assert data.rows.tolist() == [0, 2, 3, 4]
+    assert told == [f"dropped {line}" for line in data.dropped]
+    assert len(told) == 1
+
+
+def test_of_many_bad_rows_all_numbers_are_told(tmp_path: Path) -> None:
+    lines = ["x,y", *(f"{i},{'?' if i < 30 else i % 4}" for i in range(40))]
+    (tmp_path / "d.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"and 10 more: rows 21, 22, .*, 30$"):
+        load_data([tmp_path / "d.csv"], Columns("y"))
+
+
+def test_missing_columns_are_named_with_a_suggestion(salts: Path) -> None:
+    with pytest.raises(DataError, match=r"--target 'kapa': .* did you mean 'kappa'"):
+        load_data([salts], Columns("kapa"))
+    with pytest.raises(DataError, match=r"--formula 'formla': .* did you mean 'formula'"):
+        load_data([salts], Columns("kappa", formula="formla"))
+    with pytest.raises(DataError, match=r"--exclude 'b\*' matches no column"):
+        load_data([salts], Columns("kappa", exclude=("b*",)))
+    with pytest.raises(DataError, match="--features 'compositon' is no column"):
+        load_data([salts], Columns("kappa", features=("compositon",)))
+
+
+def test_smiles_need_rdkit(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("smiles,y\nCCO,1\nCC,2\nCCC,3\n")
+    if importlib.util.find_spec("rdkit") is not None:
+        assert len(load_data([tmp_path / "d.csv"], Columns("y"))) == 3
+        return
+    with pytest.raises(MissingDependencyError, match="pip install rdkit"):
+        load_data([tmp_path / "d.csv"], Columns("y"))
+
+
+def test_nothing_to_describe_rows_by_is_told(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("name,y\na,1\nb,2\nc,3\n")
+    with pytest.raises(DataError, match="no structure, no formula, no SMILES and no column"):
+        load_data([tmp_path / "d.csv"], Columns("y"))
+
+
+def test_hydrates_are_added_up() -> None:
+    assert parse_formula("CuSO4*5(H2O)")[0] == parse_formula("CuSO4(H2O)5")[0]
+    assert parse_formula("CuSO4·5H2O")[1] == {"Cu", "S", "O", "H"}
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_formula_or_an_error(text: str) -> None:
+    try:
+        formula, elements = parse_formula(text)
+    except DataError:
+        return
+    assert formula
+    assert elements
+
+
+def real(shared_data: Path, name: str, columns: Columns, transform: str) -> DataSet:
+    return load_data([shared_data / name], columns, transform=transform)  # type: ignore[arg-type]
+
+
+def test_obelix_is_read_with_its_bounds(shared_data: Path) -> None:
+    """599 rows, 37 of them below a bound, whichever way it is written; the official split."""
+    file = "obelix/obelix_clean.csv"
+    for target in ("sigma_S_cm", "sigma_raw"):
+        data = real(shared_data, file, Columns(target, features=("a", "b")), "log10")
+        assert len(data) == 599
+        assert (data.censored == -1).sum() == 37
+        assert data.parts is not None
+        assert data.parts.count("test") == 121
+
+
+def test_qmex_is_read_by_its_columns(shared_data: Path) -> None:
+    unwanted = ("xdis", "ydis", "UMAP*", "similarity")
+    data = real(shared_data, "qmex-dgs/qmex_dgs.csv", Columns("dGs", exclude=unwanted), "none")
+    assert data.x.shape[0] == 631
+    assert {"mw", "dEbase", "cat_amide"} <= set(data.features.names)
+    assert not {"row", "xdis", "UMAP-1"} & set(data.features.names)

@@ -1,0 +1,96 @@
+"""The extrapolation benchmark from data to figures; what was done is not done again."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from discover.benchmark import extrapolation
+from discover.benchmark.datasets import DataSet
+from discover.benchmark.extrapolation import BASELINES, TRAIN_MEAN, run
+from discover.benchmark.extrapolation_report import FOREST
+from discover.benchmark.extrapolation_splits import plan_splits
+from discover.errors import PluginError
+
+
+@pytest.fixture(scope="module")
+def done(
+    make_data: Callable[..., DataSet], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any], list[str]]:
+    out = tmp_path_factory.mktemp("extrapolation")
+    data, told = make_data(), list[str]()
+    splits = plan_splits(data, ["random", "property"])
+    result = run(data, splits, ["bayesian-ridge"], seeds=2, out=out, told=told.append)
+    return out, result, told
+
+
+def test_every_model_is_judged_on_every_split(done: tuple[Path, dict[str, Any], list[str]]) -> None:
+    _, result, told = done
+    assert result["models"] == [*BASELINES, "bayesian-ridge"]
+    assert result["splits"] == ["random", "property-top", "property-bottom"]
+    assert len(result["summary"]) == 9
+    assert len(told) == len(result["runs"]) == 18
+    assert told[-1].startswith("[18/18] property-bottom, seed 1, bayesian-ridge: MAE ")
+
+
+def test_a_linear_model_extrapolates_a_linear_target(
+    done: tuple[Path, dict[str, Any], list[str]],
+) -> None:
+    _, result, _ = done
+    top = {e["model"]: e for e in result["summary"] if e["split"] == "property-top"}
+    mae = {name: entry["metrics"]["mae"]["mean"] for name, entry in top.items()}
+    assert mae["bayesian-ridge"] < 0.5 * mae[FOREST] < mae[TRAIN_MEAN]
+    against = top["bayesian-ridge"]["against"]
+    assert set(against) == set(BASELINES)
+    assert against[TRAIN_MEAN]["difference"] < 0
+
+
+def test_the_files_say_the_same(done: tuple[Path, dict[str, Any], list[str]]) -> None:
+    out, result, _ = done
+    assert json.loads((out / "results.json").read_text()) == result
+    rows = list(csv.DictReader((out / "results.csv").open()))
+    assert len(rows) == 9
+    assert float(rows[0]["mae"]) == result["summary"][0]["metrics"]["mae"]["mean"]
+    assert (out / "figure.png").stat().st_size > 10_000
+
+
+def test_what_was_run_is_not_run_again(
+    done: tuple[Path, dict[str, Any], list[str]],
+    make_data: Callable[..., DataSet],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out, result, _ = done
+    data = make_data()
+    splits = plan_splits(data, ["random", "property"])
+    monkeypatch.setattr(extrapolation, "predict", None)
+    assert run(data, splits, ["bayesian-ridge"], seeds=2, out=out) == result
+
+
+def test_a_fit_that_fails_keeps_its_reason(
+    make_data: Callable[..., DataSet], tmp_path: Path
+) -> None:
+    file = tmp_path / "picky.py"
+    file.write_text(
+        "from discover.errors import SurrogateError\n\n\nclass Picky:\n"
+        "    def fit(self, data, seed):\n        raise SurrogateError('not today')\n"
+    )
+    data = make_data()
+    result = run(data, plan_splits(data, ["random"]), [f"{file}:Picky"], seeds=1, out=tmp_path)
+    entry = result["summary"][-1]
+    assert entry["failed"] == 1
+    assert entry["metrics"]["mae"]["mean"] is None
+    assert result["runs"][-1]["folds"][0]["reason"] == "not today"
+
+
+def test_an_unknown_surrogate_is_refused_first(
+    make_data: Callable[..., DataSet], tmp_path: Path
+) -> None:
+    data = make_data()
+    with pytest.raises(PluginError, match="did you mean 'gp'"):
+        run(data, plan_splits(data, ["random"]), ["gpp"], out=tmp_path)
+    assert not list(tmp_path.iterdir())
