@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 QUICK_SURROGATE = '''
 """A Gaussian process that looks at a few rows only."""
 
@@ -59,3 +61,49 @@ def test_relax(discover: Callable[..., Any], tmp_path: Path) -> None:
     missing = discover("benchmark", "relax", "--structures", tmp_path / "no.cif")
     assert missing.code == 2
     assert "no.cif cannot be read" in missing.err
+
+
+@pytest.fixture
+def known_salts(tmp_path: Path) -> Path:
+    """A table with a target that follows from its descriptors."""
+    lines = ["id,u,v,kappa"]
+    lines += [
+        f"r{i},{i * 7 % 23},{i * 5 % 13},{1 + i * 7 % 23 + (i * 5 % 13) / 10}" for i in range(24)
+    ]
+    file = tmp_path / "known.csv"
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+def test_extrapolation(discover: Callable[..., Any], known_salts: Path, tmp_path: Path) -> None:
+    words = ["benchmark", "extrapolation", "--data", known_salts, "--target", "kappa"]
+    words += ["--transform", "log10", "--splits", "random,property", "--seeds", 1]
+    answer = discover(*words, "--surrogates", "bayesian-ridge", "--out", tmp_path / "out")
+    assert answer.code == 0, answer.err
+    assert "24 rows; 2 descriptors of u, v" in answer.err
+    assert "[9/9] property-bottom, seed 0, bayesian-ridge: MAE" in answer.err
+    assert "RMSE of kappa" in answer.out
+    told = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert told["models"][2] == "bayesian-ridge"
+    known_salts.write_text(known_salts.read_text().replace("r3,", "r3,x"))
+    refused = discover(*words, "--out", tmp_path / "out")
+    assert refused.code == 2
+    assert "row 4 (line 5): 'u': empty, or not a number" in refused.err
+    dropped = discover(*words, "--out", tmp_path / "out", "--drop-invalid", "--surrogates", "ilr")
+    assert dropped.code == 0, dropped.err
+    assert "dropped row 4" in dropped.err
+
+
+def test_replay_of_one_fidelity(
+    discover: Callable[..., Any], known_salts: Path, tmp_path: Path
+) -> None:
+    words = ["benchmark", "replay", "--data", known_salts]
+    asked = [*words, "--target", "kappa", "--out", tmp_path / "out", "--top", 2, "--seeds", 1]
+    asked += ["--initial", 4, "--budget", 10, "--concurrency", 2, "--sigma", 1.0]
+    answer = discover(*asked, "--surrogate", "bayesian-ridge", "--acquisition", "ucb", "--json")
+    assert answer.code == 0, answer.err
+    told = json.loads(answer.out)
+    assert list(told["strategies"]) == ["random order", "bayesian-ridge + ucb"]
+    assert told["strategies"]["bayesian-ridge + ucb"]["until"]["half"]["reached"] == 1
+    assert "s a selection" in discover(*asked, "--surrogate", "bayesian-ridge").out
+    assert "give --target and --out" in discover(*words).err
