@@ -114,14 +114,16 @@ class Dispatch(Section):
 
     name: str = "local"
     """Name of the dispatcher."""
+    machine: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    """Profile of the machine for slurm and pbs (`discover machines list` shows them)."""
     jobs: int = Field(1, ge=1)
     """Jobs at once (the slots that the loop keeps busy)."""
     queued: int = Field(0, ge=0)
     """Picks handed over before a slot is free, so that none idles while the model is retrained."""
     threads: int = Field(1, ge=1)
-    """Threads of each job."""
+    """Threads of each job; where the machine profile says how many cores, that holds."""
     wall_time_minutes: float = Field(60.0, gt=0)
-    """Minutes after which a job is ended."""
+    """Minutes after which a job is ended; where the machine profile says when, that holds."""
     attempts: int = Field(3, ge=1)
     """Times a job that was lost or killed is started in all."""
 

@@ -72,5 +72,9 @@ class DispatchError(DiscoverError, RuntimeError):
     """A job could not be handed to, or asked of, its scheduler."""
 
 
+class MachineError(DiscoverError, ValueError):
+    """A machine profile cannot be found or used as it is."""
+
+
 class ServerError(DiscoverError, RuntimeError):
     """Prefect's server, or the service beside it, does not start or does not answer."""

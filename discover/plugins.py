@@ -89,6 +89,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "dispatchers": {
         "local": "discover.dispatch.local:LocalDispatcher",
+        "slurm": "discover.dispatch.slurm:SlurmDispatcher",
     },
 }
 

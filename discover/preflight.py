@@ -13,7 +13,8 @@ from discover import plugins
 from discover.acquisition.adapters import load_acquisition
 from discover.calculations.base import Engine, ExplainsElements
 from discover.campaign import CalculationSettings, CampaignSpec, Learning, parse_schema, read_spec
-from discover.errors import CampaignError, DiscoverError
+from discover.dispatch.creation import make_dispatcher
+from discover.errors import CampaignError, DiscoverError, MachineError
 from discover.folder import CampaignFolder
 from discover.potentials import load_potential
 from discover.potentials.base import Potential
@@ -147,9 +148,10 @@ def _plugin_problems(spec: CampaignSpec, source: str, base: Path) -> dict[str, s
         ]
     problems: dict[str, str] = {}
     try:
-        plugins.load("dispatchers", spec.dispatch.name, base)
+        make_dispatcher(spec.dispatch, CampaignFolder(base).slots, base)
     except DiscoverError as error:
-        problems["dispatch.name"] = str(error)
+        key = "dispatch.machine" if isinstance(error, MachineError) else "dispatch.name"
+        problems[key] = str(error)
     for key, kind, name, options_key, options in chosen:
         try:
             factory = plugins.load(kind, name, base)

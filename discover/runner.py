@@ -14,7 +14,7 @@ import numpy.typing as npt
 from discover import plugins
 from discover.acquisition.adapters import load_acquisition
 from discover.campaign import CampaignSpec
-from discover.dispatch import Dispatcher
+from discover.dispatch.creation import make_dispatcher
 from discover.errors import LeaseHeldError, PotentialError, SurrogateError
 from discover.folder import CampaignFolder
 from discover.jobs import Jobs
@@ -84,12 +84,7 @@ class CampaignRunner:
             "surrogates", spec.surrogate.name, spec.surrogate.options, base
         )
         self._acquisition = load_acquisition(spec.acquisition.name, spec.acquisition.options, base)
-        dispatcher: Dispatcher = plugins.load("dispatchers", spec.dispatch.name, base)(
-            folder.slots,
-            jobs=spec.dispatch.jobs,
-            threads=spec.dispatch.threads,
-            wall_time_minutes=spec.dispatch.wall_time_minutes,
-        )
+        dispatcher = make_dispatcher(spec.dispatch, folder.slots, base)
         self.jobs = Jobs(folder, spec, store, dispatcher)
         self._labelling = labelling_engines(spec, base)
         self._started = self._pass_started = time.time()

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# A Slurm cluster of one node, this machine, for tests: everything of it lies in one folder, it listens
+# on loopback-only names and free ports, and it needs neither systemd nor the system's munge.
+#
+#   deploy/slurm-test.sh start DIR    make the cluster in DIR and wait until it takes jobs
+#   deploy/slurm-test.sh daemon DIR slurmctld|slurmd    start one daemon again, after a kill
+#   deploy/slurm-test.sh stop DIR     end its daemons
+#
+# `export SLURM_CONF=DIR/slurm.conf` is all that sbatch, squeue and the others need to find it. On Debian:
+# apt-get install slurmctld slurmd slurm-client munge
+set -euo pipefail
+
+say_usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || say_usage
+action="$1"
+mkdir -p "$2"
+dir="$(cd "$2" && pwd)"
+export SLURM_CONF="$dir/slurm.conf"
+PATH="$PATH:/usr/sbin"
+
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+start_munge() {
+  dd if=/dev/urandom of="$dir/munge.key" bs=128 count=1 status=none
+  chmod 600 "$dir/munge.key"
+  munged --force --key-file="$dir/munge.key" --socket="$dir/munge.socket" --pid-file="$dir/munged.pid" \
+    --log-file="$dir/munged.log" --seed-file="$dir/munged.seed" --num-threads=2 2>>"$dir/munged.err"
+}
+
+configure() {
+  local host cores memory
+  host="$(hostname -s)"
+  cores="$(nproc)"
+  memory="$(awk '/^MemTotal/ {print int($2 / 1024 * 0.8)}' /proc/meminfo)"
+  mkdir -p "$dir/state" "$dir/spool"
+  cat >"$SLURM_CONF" <<CONF
+ClusterName=test
+SlurmctldHost=$host(127.0.0.1)
+SlurmctldPort=$(free_port)
+SlurmdPort=$(free_port)
+SlurmUser=$(id -un)
+SlurmdUser=$(id -un)
+AuthType=auth/munge
+AuthInfo=socket=$dir/munge.socket
+CredType=cred/munge
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SchedulerParameters=sched_interval=1,batch_sched_delay=0
+ReturnToService=2
+SlurmdTimeout=30
+KillWait=5
+MpiDefault=none
+JobCompType=jobcomp/none
+JobAcctGatherType=jobacct_gather/none
+StateSaveLocation=$dir/state
+SlurmdSpoolDir=$dir/spool
+SlurmctldPidFile=$dir/slurmctld.pid
+SlurmdPidFile=$dir/slurmd.pid
+SlurmctldLogFile=$dir/slurmctld.log
+SlurmdLogFile=$dir/slurmd.log
+NodeName=$host NodeAddr=127.0.0.1 CPUs=$cores RealMemory=$memory State=UNKNOWN
+PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+CONF
+}
+
+wait_until_idle() {
+  for _ in $(seq 300); do
+    sinfo --noheader --format=%t 2>/dev/null | grep -qE '^(idle|mix|alloc)$' && return
+    sleep 0.1
+  done
+  echo "slurm-test: the node does not come up; see $dir/slurmctld.log and $dir/slurmd.log" >&2
+  exit 1
+}
+
+end() { # a daemon, by the id it noted
+  local pid
+  pid="$(cat "$dir/$1.pid" 2>/dev/null)" || return 0
+  [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$1" ] || return 0
+  kill -TERM "$pid" 2>/dev/null || return 0
+  for _ in $(seq 50); do
+    kill -0 "$pid" 2>/dev/null || return 0
+    sleep 0.1
+  done
+  kill -KILL "$pid" 2>/dev/null || true
+}
+
+case "$action" in
+  start)
+    for program in munged slurmctld slurmd sbatch squeue scancel; do
+      command -v "$program" >/dev/null || { echo "slurm-test: $program is not installed" >&2; exit 3; }
+    done
+    configure
+    start_munge
+    slurmctld
+    slurmd
+    wait_until_idle
+    ;;
+  daemon) "${3:?which daemon}" ;;
+  stop) for daemon in slurmd slurmctld munged; do end "$daemon"; done ;;
+  *) say_usage ;;
+esac

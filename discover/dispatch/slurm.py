@@ -1,0 +1,147 @@
+"""Jobs on a machine whose scheduler is Slurm."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from discover.dispatch.base import JobState
+from discover.dispatch.cluster import ClusterDispatcher
+from discover.dispatch.machines import MachineProfile
+from discover.dispatch.scheduler import Answer, Request, Scheduler, Seen
+
+if TYPE_CHECKING:
+    from qtoolkit.io.slurm import SlurmIO
+
+# `man squeue`, JOB STATE CODES: whether a job in this state is queued, runs or has ended, and why.
+_QUEUED = frozenset({"PD", "CF", "RD", "RF", "RH", "RQ", "SE"})
+_RUNNING = frozenset({"R", "CG", "RS", "SI", "SO", "ST", "S"})
+_ENDED = {
+    "CD": "",
+    "F": "",
+    "TO": "time",
+    "DL": "time",
+    "OOM": "memory",
+    "NF": "node",
+    "BF": "node",
+    "RV": "node",
+    "PR": "preempted",
+    "CA": "cancelled",
+}
+_OUTAGE = re.compile(
+    r"unable to contact|connect(ion)? (failure|refused|timed out)|socket timed out|timed out"
+    r"|temporarily unable|standby mode|zero bytes were transmitted|communication (connection|error)"
+    r"|munge|authentication credential|protocol authentication|resource temporarily unavailable"
+    r"|transport endpoint|try again|unexpected message",
+    re.IGNORECASE,
+)
+_GONE = re.compile(r"invalid job id|already completing or completed", re.IGNORECASE)
+
+
+class SlurmScheduler(Scheduler):
+    """Slurm, by `sbatch`, `squeue` and `scancel`; its accounting is not needed."""
+
+    name = "slurm"
+    programs = ("sbatch", "squeue", "scancel")
+    _io: SlurmIO
+    _LOG: ClassVar[str] = "scheduler.log"
+
+    def _make_io(self) -> SlurmIO:
+        from qtoolkit.io.slurm import SlurmIO
+
+        return SlurmIO()
+
+    def script(self, request: Request, body: str) -> str:
+        """The whole job script; what the scheduler itself has to say goes to `scheduler.log`."""
+        from qtoolkit.core.data_objects import QResources
+
+        asked = request.resources
+        more: dict[str, str | int] = {
+            "qverbatim": "\n".join(["#SBATCH --open-mode=append", *asked.directives])
+        }
+        if request.memory_per_node_mb is not None:
+            more["mem"] = f"{request.memory_per_node_mb}M"
+        if asked.gpus_per_node:
+            more["gpus_per_node"] = asked.gpus_per_node
+        options = QResources.evenly_distributed(
+            asked.nodes,
+            asked.tasks_per_node,
+            threads_per_process=request.cores_per_task,
+            time_limit=request.wall_seconds,
+            job_name=request.token,
+            queue_name=asked.queue,
+            account=asked.account,
+            qos=asked.qos,
+            output_filepath=self._LOG,
+            scheduler_kwargs=more,
+        )
+        return self._io.get_submission_script(body, options)
+
+    def find(self, token: str) -> list[str]:
+        """Ids of the jobs of this name; squeue remembers ended ones for minutes."""
+        answer = self._run(f"squeue --noheader --states=all --name={token} --format=%A")
+        return self._good(answer).out.split()
+
+    def look(self, native_ids: Sequence[str]) -> dict[str, Seen]:
+        """One `squeue` for all of them."""
+        if not native_ids:
+            return {}
+        command = self._io.get_jobs_list_cmd(list(native_ids), None)
+        answer = self._run(f"{command} --states=all")
+        return dict(self._seen(line) for line in self._good(answer).out.splitlines() if line)
+
+    def _seen(self, line: str) -> tuple[str, Seen]:
+        """One line of squeue; a state that is not known is told as unknown, for this job alone."""
+        from qtoolkit.core.exceptions import OutputParsingError
+
+        fields = [field.strip() for field in line.split(self._io.split_separator)]
+        native_id, word = fields[0], fields[1] if len(fields) > 1 else ""
+        try:
+            (job,) = self._io.parse_jobs_list_output(0, line, "")
+            seconds = job.runtime
+        except (OutputParsingError, ValueError):
+            seconds = None
+        if word in _ENDED:
+            return native_id, Seen(JobState.ENDED, _ENDED[word], word, seconds)
+        state = (
+            JobState.QUEUED
+            if word in _QUEUED
+            else JobState.RUNNING
+            if word in _RUNNING
+            else JobState.UNKNOWN
+        )
+        return native_id, Seen(state, "", word, seconds)
+
+    def _good(self, answer: Answer) -> Answer:
+        # One single id that is forgotten is an error for squeue, among others it is not.
+        if answer.code != 0 and not _GONE.search(answer.err):
+            raise self._unanswered(answer)
+        return answer
+
+    def _is_outage(self, answer: Answer) -> bool:
+        return _OUTAGE.search(answer.err) is not None
+
+    def _is_gone(self, answer: Answer) -> bool:
+        return _GONE.search(answer.err) is not None
+
+
+class SlurmDispatcher(ClusterDispatcher):
+    """Runs each job as one Slurm job, with the resources that the machine profile gives its kind.
+
+    `jobs` and `slots_directory` are not needed: the scheduler has its own queue. `threads` and
+    `wall_time_minutes` hold where the profile gives none. MachineError where the profile is unfit.
+    """
+
+    def __init__(
+        self,
+        slots_directory: Path,  # noqa: ARG002
+        machine: str | MachineProfile,
+        jobs: Annotated[int, Field(ge=1)] = 1,  # noqa: ARG002
+        threads: Annotated[int, Field(ge=1)] = 1,
+        wall_time_minutes: Annotated[float, Field(gt=0)] = 60.0,
+    ) -> None:
+        super().__init__(SlurmScheduler, machine, threads, wall_time_minutes)
