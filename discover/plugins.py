@@ -69,6 +69,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "acquisitions": {
         "logei": "discover.acquisition.functions:log_expected_improvement",
         "ucb": "discover.acquisition.functions:upper_confidence_bound",
+        "informed-ucb": "discover.acquisition.informed:informed_upper_bound",
         "thompson": "discover.acquisition.functions:thompson",
         "std": "discover.acquisition.functions:standard_deviation",
         "greedy": "discover.acquisition.functions:greedy",
