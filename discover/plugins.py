@@ -91,6 +91,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "dispatchers": {
         "local": "discover.dispatch.local:LocalDispatcher",
         "slurm": "discover.dispatch.slurm:SlurmDispatcher",
+        "pbs": "discover.dispatch.pbs:PBSDispatcher",
     },
 }
 

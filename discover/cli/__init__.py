@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from discover.cli import benchmarks, campaigns, inspection, potentials, service
+from discover.cli import benchmarks, campaigns, inspection, machines, potentials, service
 from discover.errors import DiscoverError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ campaigns.register(app)
 inspection.register(app)
 service.register(app)
 app.add_typer(benchmarks.app, name="benchmark")
+app.add_typer(machines.app, name="machines")
 app.add_typer(potentials.app, name="potentials")
 
 

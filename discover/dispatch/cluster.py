@@ -18,7 +18,7 @@ from discover.dispatch.machines import MachineProfile, load_machine
 from discover.dispatch.queue_view import QueueView, View
 from discover.dispatch.scheduler import NoAnswerError, Request, Scheduler
 from discover.dispatch.scripts import body
-from discover.dispatch.submission import Exit, Submission
+from discover.dispatch.submission import Exit, Started, Submission
 from discover.errors import DispatchError, MachineError
 from discover.files import write_atomically
 
@@ -141,7 +141,6 @@ class ClusterDispatcher:
             self._queue.note_silence(error)
             return previous.token
         if submission is None or submission.native_id is None:
-            noted.revoke(directory, previous.token)
             return None
         self._queue.forget()
         state = self._status(directory, self._view({submission.native_id: 0.0})).state
@@ -169,6 +168,7 @@ class ClusterDispatcher:
         """Note a new submission, with more time or memory where the last one ran out of it."""
         submission = Submission(token=noted.new_token())
         if previous is not None:
+            noted.revoke(directory, previous.token)  # the scheduler may yet start it again
             growth = {"longer": previous.longer, "larger": previous.larger, "grown": previous.grown}
             end = _end(directory, previous)
             growth |= self._grown(directory, previous, end.cause if end else "")
@@ -273,7 +273,7 @@ class ClusterDispatcher:
         self, directory: Path, submission: Submission, view: View | NoAnswerError
     ) -> JobStatus | Exit:
         """State of a job that noted no end, by the scheduler; its end where that is known by now."""
-        started_at = noted.started_at(directory, submission.token)
+        started_at = _started_at(directory, submission)
         if isinstance(view, NoAnswerError) or submission.native_id is None:
             reason = str(view) if isinstance(view, NoAnswerError) else "not handed over yet"
             over = (directory / RESULT).exists()
@@ -281,6 +281,8 @@ class ClusterDispatcher:
                 JobState.ENDED if over else JobState.UNKNOWN, started_at=started_at, reason=reason
             )
         seen = view.jobs.get(submission.native_id)
+        if seen is not None and seen.name not in {"", submission.token}:
+            seen = None  # another job has its id now
         if seen is None and (submission.submitted_at or 0.0) >= view.began:
             return JobStatus(JobState.QUEUED)
         if seen is not None and seen.state is not JobState.ENDED:
@@ -324,7 +326,7 @@ class ClusterDispatcher:
             token=submission.token,
             exit_code=end.exit_code if end else None,
             signal=end.signal if end else None,
-            started_at=end.started_at if end else noted.started_at(directory, submission.token),
+            started_at=end.started_at if end else _started_at(directory, submission),
             ended_at=(end.ended_at if end else None) or time.time(),
             verdict=True,
             cause=cause,
@@ -380,6 +382,11 @@ class ClusterDispatcher:
         raise DispatchError(
             f"{directory}: job {native_id} was cancelled and still runs; end it by hand first"
         )
+
+
+def _started_at(directory: Path, submission: Submission) -> float | None:
+    started = Started.of(directory, submission.token)
+    return started.started_at if started else None
 
 
 def _end(directory: Path, submission: Submission) -> Exit | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from qtoolkit.io.base import BaseSchedulerIO
 
 
+SCHEDULER_LOG = "scheduler.log"
+"""In a job's directory: what the scheduler itself has to say of it."""
+
+
 class NoAnswerError(DispatchError):
     """The scheduler does not answer; what became of the request is not known."""
 
@@ -30,13 +35,15 @@ class Seen:
     """What the scheduler says of one job: queued, running or ended, or unknown where that is unclear.
 
     `cause` says why it ended, where it was not the script's own end: time, memory, node, preempted or
-    cancelled. `said` is the scheduler's own word.
+    cancelled. `said` is the scheduler's own word. `name` is the job's own: a scheduler that lost its
+    memory in a crash may give an id twice.
     """
 
     state: JobState
     cause: str = ""
     said: str = ""
     running_seconds: float | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,14 +72,26 @@ class Request:
 
 
 class Scheduler(abc.ABC):
-    """One kind of scheduler, through qtoolkit; holds no state. `answer_seconds`: its time to answer."""
+    """One kind of scheduler, through qtoolkit; holds no state.
+
+    `answer_seconds` is its time to answer. What a program complains of that fails matches `outage` where
+    the scheduler was not there or too busy, `gone` where a job has ended and is forgotten.
+    """
 
     name: ClassVar[str]
     programs: ClassVar[tuple[str, ...]]
+    outage: ClassVar[re.Pattern[str]]
+    gone: ClassVar[re.Pattern[str]]
 
     def __init__(self, answer_seconds: float) -> None:
         self._answer_seconds = answer_seconds
-        self._io = self._make_io()
+        try:
+            self._io = self._make_io()
+        except ModuleNotFoundError as error:
+            raise MissingDependencyError(
+                f"dispatcher {self.name!r} needs the package {error.name!r}: "
+                "pip install 'discover-materials[slurm]'"
+            ) from error
 
     @abc.abstractmethod
     def _make_io(self) -> BaseSchedulerIO:
@@ -89,14 +108,6 @@ class Scheduler(abc.ABC):
     @abc.abstractmethod
     def look(self, native_ids: Sequence[str]) -> dict[str, Seen]:
         """What is known of these jobs, asked in one go; a job that is forgotten is left out."""
-
-    @abc.abstractmethod
-    def _is_outage(self, answer: Answer) -> bool:
-        """Whether a program failed because the scheduler was not there or too busy."""
-
-    @abc.abstractmethod
-    def _is_gone(self, answer: Answer) -> bool:
-        """Whether a job could not be cancelled because it has ended."""
 
     def check(self) -> None:
         """MissingDependencyError where its programs are not installed here."""
@@ -126,8 +137,15 @@ class Scheduler(abc.ABC):
         DispatchError where it is refused, NoAnswerError where the scheduler does not answer.
         """
         answer = self._run(self._io.get_cancel_cmd(native_id))
-        if answer.code != 0 and not self._is_gone(answer):
+        if answer.code != 0 and not self.gone.search(answer.err):
             raise DispatchError(f"{self.name} does not cancel job {native_id}: {answer.complaint}")
+
+    def _asked(self, command: str) -> str:
+        """What a program says when asked about jobs; ids that are forgotten may make an exit code."""
+        answer = self._run(command)
+        if answer.code != 0 and not self.gone.search(answer.err):
+            raise self._unanswered(answer)
+        return answer.out
 
     def _unanswered(self, answer: Answer) -> NoAnswerError:
         return NoAnswerError(f"{self.name} does not answer: {answer.complaint}")
@@ -156,6 +174,6 @@ class Scheduler(abc.ABC):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         answer = Answer(process.returncode, out, err)
-        if answer.code != 0 and self._is_outage(answer):
+        if answer.code != 0 and self.outage.search(answer.err):
             raise self._unanswered(answer)
         return answer

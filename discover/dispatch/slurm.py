@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from discover.dispatch.base import JobState
 from discover.dispatch.cluster import ClusterDispatcher
 from discover.dispatch.machines import MachineProfile
-from discover.dispatch.scheduler import Answer, Request, Scheduler, Seen
+from discover.dispatch.scheduler import SCHEDULER_LOG, Request, Scheduler, Seen
 
 if TYPE_CHECKING:
     from qtoolkit.io.slurm import SlurmIO
@@ -32,14 +32,6 @@ _ENDED = {
     "PR": "preempted",
     "CA": "cancelled",
 }
-_OUTAGE = re.compile(
-    r"unable to contact|connect(ion)? (failure|refused|timed out)|socket timed out|timed out"
-    r"|temporarily unable|standby mode|zero bytes were transmitted|communication (connection|error)"
-    r"|munge|authentication credential|protocol authentication|resource temporarily unavailable"
-    r"|transport endpoint|try again|unexpected message",
-    re.IGNORECASE,
-)
-_GONE = re.compile(r"invalid job id|already completing or completed", re.IGNORECASE)
 
 
 class SlurmScheduler(Scheduler):
@@ -47,8 +39,15 @@ class SlurmScheduler(Scheduler):
 
     name = "slurm"
     programs = ("sbatch", "squeue", "scancel")
+    outage = re.compile(
+        r"unable to contact|connect(ion)? (failure|refused|timed out)|socket timed out|timed out"
+        r"|temporarily unable|standby mode|zero bytes were transmitted|communication (connection|error)"
+        r"|munge|authentication credential|protocol authentication|resource temporarily unavailable"
+        r"|transport endpoint|try again|unexpected message",
+        re.IGNORECASE,
+    )
+    gone = re.compile(r"invalid job id|already completing or completed", re.IGNORECASE)
     _io: SlurmIO
-    _LOG: ClassVar[str] = "scheduler.log"
 
     def _make_io(self) -> SlurmIO:
         from qtoolkit.io.slurm import SlurmIO
@@ -76,23 +75,22 @@ class SlurmScheduler(Scheduler):
             queue_name=asked.queue,
             account=asked.account,
             qos=asked.qos,
-            output_filepath=self._LOG,
+            output_filepath=SCHEDULER_LOG,
             scheduler_kwargs=more,
         )
         return self._io.get_submission_script(body, options)
 
     def find(self, token: str) -> list[str]:
         """Ids of the jobs of this name; squeue remembers ended ones for minutes."""
-        answer = self._run(f"squeue --noheader --states=all --name={token} --format=%A")
-        return self._good(answer).out.split()
+        return self._asked(f"squeue --noheader --states=all --name={token} --format=%A").split()
 
     def look(self, native_ids: Sequence[str]) -> dict[str, Seen]:
         """One `squeue` for all of them."""
         if not native_ids:
             return {}
         command = self._io.get_jobs_list_cmd(list(native_ids), None)
-        answer = self._run(f"{command} --states=all")
-        return dict(self._seen(line) for line in self._good(answer).out.splitlines() if line)
+        answer = self._asked(f"{command} --states=all")
+        return dict(self._seen(line) for line in answer.splitlines() if line)
 
     def _seen(self, line: str) -> tuple[str, Seen]:
         """One line of squeue; a state that is not known is told as unknown, for this job alone."""
@@ -102,11 +100,11 @@ class SlurmScheduler(Scheduler):
         native_id, word = fields[0], fields[1] if len(fields) > 1 else ""
         try:
             (job,) = self._io.parse_jobs_list_output(0, line, "")
-            seconds = job.runtime
+            seconds, name = job.runtime, job.name or ""
         except (OutputParsingError, ValueError):
-            seconds = None
+            seconds, name = None, ""
         if word in _ENDED:
-            return native_id, Seen(JobState.ENDED, _ENDED[word], word, seconds)
+            return native_id, Seen(JobState.ENDED, _ENDED[word], word, seconds, name)
         state = (
             JobState.QUEUED
             if word in _QUEUED
@@ -114,19 +112,7 @@ class SlurmScheduler(Scheduler):
             if word in _RUNNING
             else JobState.UNKNOWN
         )
-        return native_id, Seen(state, "", word, seconds)
-
-    def _good(self, answer: Answer) -> Answer:
-        # One single id that is forgotten is an error for squeue, among others it is not.
-        if answer.code != 0 and not _GONE.search(answer.err):
-            raise self._unanswered(answer)
-        return answer
-
-    def _is_outage(self, answer: Answer) -> bool:
-        return _OUTAGE.search(answer.err) is not None
-
-    def _is_gone(self, answer: Answer) -> bool:
-        return _GONE.search(answer.err) is not None
+        return native_id, Seen(state, "", word, seconds, name)
 
 
 class SlurmDispatcher(ClusterDispatcher):

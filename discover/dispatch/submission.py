@@ -63,6 +63,12 @@ class Started(_Noted):
     started_at: float
     host: str = ""
 
+    @classmethod
+    def of(cls, directory: Path, token: str) -> Started | None:
+        """The start of this submission, None before it; ValueError where it is unreadable."""
+        found = _read(directory / STARTED, cls)
+        return found if found is not None and found.token == token else None
+
 
 class Exit(_Noted):
     """How a submission ended: by the job script (`verdict` False), or as the scheduler told.
@@ -90,12 +96,6 @@ class Exit(_Noted):
         """The end of this submission, None where there is none yet; ValueError where it is unreadable."""
         found = _read(directory / EXIT, cls)
         return found if found is not None and found.token == token else None
-
-
-def started_at(directory: Path, token: str) -> float | None:
-    """When this submission began to run, in seconds since the epoch."""
-    found = _read(directory / STARTED, Started)
-    return found.started_at if found is not None and found.token == token else None
 
 
 def revoke(directory: Path, token: str) -> None:
