@@ -30,14 +30,16 @@ def descend(model: M, steps: int = 1000) -> M:
     parameters = [p for p in model.parameters() if p.requires_grad and p.numel()]
 
     def loss(values: Array) -> tuple[float, Array]:
-        torch.nn.utils.vector_to_parameters(torch.from_numpy(values), parameters)
+        torch.nn.utils.vector_to_parameters(torch.from_numpy(values.copy()), parameters)
         model.zero_grad()
         try:
             value = model.loss()  # type: ignore[operator] # nn.Module declares no methods
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined] # float64 cannot factorize it: the line search turns
             return np.inf, np.zeros_like(values)
         value.backward()
-        gradients = [p.grad.flatten() for p in parameters if p.grad is not None]
+        gradients = [
+            (torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters
+        ]
         return value.item(), torch.cat(gradients).numpy()
 
     options = {"ftol": TOLERANCE, "maxiter": steps}

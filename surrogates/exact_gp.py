@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from gpytorch.priors import LogNormalPrior
 from linear_operator.settings import max_cholesky_size
 
 from surrogates.scaling import unit_box, varies
-from surrogates.screening import ExactScreening
+from surrogates.screening import KernelScreening, inverse_root
 
 if TYPE_CHECKING:
     from botorch.posteriors import Posterior
@@ -54,31 +53,30 @@ class SharedScaleGP(SingleTaskGP):  # type: ignore[misc]  # BoTorch is not typed
         with max_cholesky_size(len(self._data["x"]) + X.shape[-2]):
             return super().posterior(X, *args, **options)
 
-    def screening(self, pending: Tensor) -> ExactScreening:
+    def covariance(self, one: Tensor, two: Tensor) -> Tensor:
+        """Prior covariance (n x p) at `one` (n x d) and `two` (p x d), of the standardized target."""
+        left, right = map(self.input_transform.transform, (one, two))
+        dense: Tensor = self.covar_module(left, right).to_dense()
+        return dense
+
+    def variances(self, x: Tensor) -> Tensor:
+        """Prior variances (n) of the standardized target at `x` (n x d)."""
+        return torch.ones(len(x)).to(x)
+
+    def screening(self, pending: Tensor) -> KernelScreening:
         """Means and variances of single candidates, results at `pending` (p x d) believed."""
-        single = copy.deepcopy(self).float()
-        known = torch.cat([self._data["x"], pending])
-        n = len(self._data["x"])
-        with torch.no_grad():
-            inside = self.input_transform.transform(known)
-            joint = self.covar_module(inside).to_dense()
-            joint = joint + self.likelihood.noise * torch.eye(len(known)).to(joint)
-            values = self.outcome_transform(self._data["y"])[0] - self.mean_module.constant
-            weights = torch.cholesky_solve(values, torch.linalg.cholesky(joint[:n, :n]))
-
-        def covariance(one: Tensor, two: Tensor) -> Tensor:
-            left, right = map(single.input_transform.transform, (one, two))
-            dense: Tensor = single.covar_module(left, right).to_dense()
-            return dense
-
+        x, y = self._data["x"], self._data["y"]
+        noise, constant = self.likelihood.noise.detach(), self.mean_module.constant.detach()
+        root = inverse_root(self.covariance(x, x).detach() + noise * torch.eye(len(x)).to(x))
         shift, scale = self.outcome_transform.means[0, 0], self.outcome_transform.stdvs[0, 0]
-        return ExactScreening(
-            covariance,
-            lambda x: torch.ones(len(x)),
-            known,
-            joint,
-            weights,
-            shift=shift + scale * self.mean_module.constant.detach(),
+        return KernelScreening(
+            self,
+            x,
+            root @ (root.mT @ ((y - shift) / scale - constant)),
+            [(-1.0, root)],
+            pending=pending,
+            noise=noise,
+            shift=shift + scale * constant,
             scale=scale,
         )
 

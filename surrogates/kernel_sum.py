@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from surrogates.gaussian import GaussianModel
 from surrogates.scaling import standard_score, unit_box, varies
+from surrogates.screening import KernelScreening, inverse_root
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -111,7 +112,7 @@ class KernelSumGP(GaussianModel):
     def loss(self) -> Tensor:
         """Negative logarithm of the marginal likelihood and of the priors, up to a constant."""
         x = self._data["x"]
-        covariance = self._covariance(x, x) + torch.diag(self._noise_of_data())
+        covariance = self.covariance(x, x) + torch.diag(self._noise_of_data())
         with torch.no_grad():
             root, values = torch.linalg.cholesky(covariance), self._values()
             inverse = torch.cholesky_inverse(root)
@@ -137,16 +138,31 @@ class KernelSumGP(GaussianModel):
         known = self._data["x"]
         if self._solved is None:
             noise = torch.diag(self._noise_of_data())
-            root = torch.linalg.cholesky(self._covariance(known, known) + noise).detach()
+            root = torch.linalg.cholesky(self.covariance(known, known) + noise).detach()
             self._solved = root, torch.cholesky_solve(self._values(), root)
         root, weights = self._solved
-        cross = self._covariance(x, known)
+        cross = self.covariance(x, known)
         explained = torch.linalg.solve_triangular(root, cross.mT, upper=False)
-        covariance = self._covariance(x, x) - explained.mT @ explained
+        covariance = self.covariance(x, x) - explained.mT @ explained
         if observation_noise:
             covariance = covariance + self.noise_variance * torch.eye(x.shape[-2]).to(covariance)
         mean = (cross @ weights).squeeze(-1)
         return self.shift + self.scale * mean, self.scale**2 * covariance
+
+    def screening(self, pending: Tensor) -> KernelScreening:
+        """Means and variances of single candidates, results at `pending` (p x d) believed."""
+        x = self._data["x"]
+        root = inverse_root(self.covariance(x, x) + torch.diag(self._noise_of_data()))
+        return KernelScreening(
+            self,
+            x,
+            root @ (root.mT @ self._values()),
+            [(-1.0, root)],
+            pending=pending,
+            noise=self.noise_variance,
+            shift=self.shift,
+            scale=self.scale,
+        )
 
     @property
     def noise_variance(self) -> Tensor:
@@ -167,7 +183,7 @@ class KernelSumGP(GaussianModel):
             ..., self._columns[kind]
         ]
 
-    def _covariance(self, one: Tensor, two: Tensor) -> Tensor:
+    def covariance(self, one: Tensor, two: Tensor) -> Tensor:
         """Prior covariance (b x q x p) of the function at `one` (b x q x d) and `two` (b x p x d)."""
         products: dict[str, Tensor] = {}
         for kind in ("descriptors", "categories"):
@@ -189,7 +205,7 @@ class KernelSumGP(GaussianModel):
         relative = self.relevance if len(self.relevance) else torch.zeros(()).double()
         return (self.log_length + relative).exp()
 
-    def _diagonal(self, x: Tensor) -> Tensor:
+    def variances(self, x: Tensor) -> Tensor:
         """Prior variances (n) of the function at `x` (n x d)."""
         products = {"smooth": torch.ones(len(x), dtype=torch.float64)}
         for kind in ("descriptors", "categories"):

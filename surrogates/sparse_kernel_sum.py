@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from surrogates.kernel_sum import KernelSumGP
+from surrogates.screening import KernelScreening
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -44,7 +45,7 @@ class SparseKernelSumGP(KernelSumGP):
         """Negative evidence lower bound and logarithm of the priors, up to a constant."""
         noise, values = self._noise_of_data(), self._values().squeeze(-1)
         _, inner, projected, scaled = self._factorized()
-        variances = self._diagonal(self._data["x"])
+        variances = self.variances(self._data["x"])
         bound = (
             noise.log().sum()
             + 2 * inner.diagonal().log().sum()
@@ -61,21 +62,38 @@ class SparseKernelSumGP(KernelSumGP):
             outer, inner, projected, _ = (part.detach() for part in self._factorized())
             self._factors = outer, inner, projected
         outer, inner, projected = self._factors
-        cross = self._covariance(x, self._inducing).mT
+        cross = self.covariance(x, self._inducing).mT
         one = torch.linalg.solve_triangular(outer, cross, upper=False)
         two = torch.linalg.solve_triangular(inner, one, upper=False)
-        covariance = self._covariance(x, x) - one.mT @ one + two.mT @ two
+        covariance = self.covariance(x, x) - one.mT @ one + two.mT @ two
         if observation_noise:
             covariance = covariance + self.noise_variance * torch.eye(x.shape[-2]).to(covariance)
         mean = (two.mT @ projected.unsqueeze(-1)).squeeze(-1)
         return self.shift + self.scale * mean, self.scale**2 * covariance
 
+    def screening(self, pending: Tensor) -> KernelScreening:
+        """Means and variances of single candidates, results at `pending` (p x d) believed."""
+        outer, inner, projected, _ = self._factorized()
+        unit = torch.eye(len(outer), dtype=outer.dtype)
+        prior = torch.linalg.solve_triangular(outer, unit, upper=False).mT
+        posterior = prior @ torch.linalg.solve_triangular(inner, unit, upper=False).mT
+        return KernelScreening(
+            self,
+            self._inducing,
+            posterior @ projected,
+            [(-1.0, prior), (1.0, posterior)],
+            pending=pending,
+            noise=self.noise_variance,
+            shift=self.shift,
+            scale=self.scale,
+        )
+
     def _factorized(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """L = chol(K_mm); chol(1 + A Aᵀ) with A = L⁻¹ K_mn Λ^-½; its solve of A Λ^-½ y; and A."""
         points, root_noise = self._inducing, self._noise_of_data().sqrt()
         ridge = JITTER * torch.eye(len(points), dtype=torch.float64)
-        outer = torch.linalg.cholesky(self._covariance(points, points) + ridge)
-        cross = self._covariance(points, self._data["x"])
+        outer = torch.linalg.cholesky(self.covariance(points, points) + ridge)
+        cross = self.covariance(points, self._data["x"])
         scaled = torch.linalg.solve_triangular(outer, cross, upper=False) / root_noise
         unit = torch.eye(len(points), dtype=torch.float64)
         inner = torch.linalg.cholesky(unit + scaled @ scaled.mT)

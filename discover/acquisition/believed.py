@@ -9,7 +9,7 @@ import torch
 
 from discover.acquisition.context import Orientation
 from surrogates.gaussian import GaussianModel, jittered, joint_moments
-from surrogates.screening import Screenable, Screening
+from surrogates.screening import Screening, screening_of
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
@@ -48,9 +48,7 @@ class Belief:
 
     def screening(self) -> Screening:
         """Means and variances (n each) of the noise-free target at single candidates (n x d)."""
-        if isinstance(self.model, Screenable):
-            return self.model.screening(self.pending)
-        return self._jointly
+        return screening_of(self.model, self.pending) or self._jointly
 
     def _jointly(self, x: Tensor) -> tuple[Tensor, Tensor]:
         parts = [self.moments(part) for part in x.split(CHUNK)]
