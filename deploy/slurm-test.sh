@@ -30,7 +30,7 @@ start_munge() {
 configure() {
   local host cores memory
   host="$(hostname -s)"
-  cores="$(nproc)"
+  cores="$(nproc --all)"
   memory="$(awk '/^MemTotal/ {print int($2 / 1024 * 0.8)}' /proc/meminfo)"
   mkdir -p "$dir/state" "$dir/spool"
   cat >"$SLURM_CONF" <<CONF
@@ -51,6 +51,7 @@ SchedulerParameters=sched_interval=1,batch_sched_delay=0
 ReturnToService=2
 SlurmdTimeout=30
 KillWait=5
+MessageTimeout=4
 MpiDefault=none
 JobCompType=jobcomp/none
 JobAcctGatherType=jobacct_gather/none
@@ -98,6 +99,9 @@ case "$action" in
     wait_until_idle
     ;;
   daemon) "${3:?which daemon}" ;;
-  stop) for daemon in slurmd slurmctld munged; do end "$daemon"; done ;;
+  stop)
+    timeout 10 scancel --user="$(id -un)" --signal=KILL --full 2>/dev/null || true
+    for daemon in slurmd slurmctld munged; do end "$daemon"; done
+    ;;
   *) say_usage ;;
 esac

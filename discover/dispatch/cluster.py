@@ -275,11 +275,10 @@ class ClusterDispatcher:
         """State of a job that noted no end, by the scheduler; its end where that is known by now."""
         started_at = _started_at(directory, submission)
         if isinstance(view, NoAnswerError) or submission.native_id is None:
+            if (directory / RESULT).exists():
+                return JobStatus(JobState.ENDED, started_at=started_at)
             reason = str(view) if isinstance(view, NoAnswerError) else "not handed over yet"
-            over = (directory / RESULT).exists()
-            return JobStatus(
-                JobState.ENDED if over else JobState.UNKNOWN, started_at=started_at, reason=reason
-            )
+            return JobStatus(JobState.UNKNOWN, started_at=started_at, reason=reason)
         seen = view.jobs.get(submission.native_id)
         if seen is not None and seen.name not in {"", submission.token}:
             seen = None  # another job has its id now

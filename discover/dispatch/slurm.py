@@ -40,7 +40,7 @@ class SlurmScheduler(Scheduler):
     name = "slurm"
     programs = ("sbatch", "squeue", "scancel")
     outage = re.compile(
-        r"unable to contact|connect(ion)? (failure|refused|timed out)|socket timed out|timed out"
+        r"unable to contact|connect(ion)? (failure|refused|timed out|reset)|timed out|broken pipe"
         r"|temporarily unable|standby mode|zero bytes were transmitted|communication (connection|error)"
         r"|munge|authentication credential|protocol authentication|resource temporarily unavailable"
         r"|transport endpoint|try again|unexpected message",

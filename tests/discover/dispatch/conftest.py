@@ -28,6 +28,19 @@ class SlurmCluster:
         """Start one that was killed."""
         subprocess.run([SLURM_TEST, "daemon", self.folder, name], check=True, timeout=60)
 
+    def heal(self) -> None:
+        """What an administrator does after a crash: a job that slurmctld forgot to have started, because
+        it was killed before it saved its state, makes it drain the node.
+        """
+        told = subprocess.run(
+            ["sinfo", "--noheader", "--format=%t %n"], capture_output=True, text=True, check=False
+        )
+        state, _, node = told.stdout.strip().partition(" ")
+        if state.startswith("drain"):
+            subprocess.run(
+                ["scontrol", "update", f"NodeName={node}", "State=RESUME"], timeout=60, check=False
+            )
+
     def submitted(self) -> int:
         """Jobs that it was ever given: its ids count from 1."""
         done = subprocess.run(
