@@ -34,8 +34,8 @@ def test_an_interpreter_in_a_path_with_spaces_is_found(tmp_path: Path) -> None:
     assert found.stdout.strip() == str(python)
 
 
-def test_the_script_is_sound() -> None:
+def test_the_scripts_are_sound() -> None:
     shellcheck = shutil.which("shellcheck")
     if shellcheck is None:
         pytest.skip("shellcheck is not installed")
-    subprocess.run([shellcheck, str(SETUP)], check=True)
+    subprocess.run([shellcheck, SETUP, SETUP.with_name("slurm-test.sh")], check=True)

@@ -28,18 +28,29 @@ class SlurmCluster:
         """Start one that was killed."""
         subprocess.run([SLURM_TEST, "daemon", self.folder, name], check=True, timeout=60)
 
+    def saved_at(self) -> float:
+        """When slurmctld last saved its jobs; what came later it forgets when it is killed."""
+        try:
+            return (self.folder / "state" / "job_state").stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
     def heal(self) -> None:
-        """What an administrator does after a crash: a job that slurmctld forgot to have started, because
-        it was killed before it saved its state, makes it drain the node.
+        """What an administrator does after slurmctld has forgotten jobs that run: it gives their ids
+        again, and then holds the new job and drains the node.
         """
-        told = subprocess.run(
-            ["sinfo", "--noheader", "--format=%t %n"], capture_output=True, text=True, check=False
-        )
-        state, _, node = told.stdout.strip().partition(" ")
+        node, _, state = self._ask("sinfo", "--noheader", "--format=%n %t").strip().partition(" ")
         if state.startswith("drain"):
-            subprocess.run(
-                ["scontrol", "update", f"NodeName={node}", "State=RESUME"], timeout=60, check=False
-            )
+            self._ask("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        waiting = self._ask("squeue", "--noheader", "--states=PD", "--format=%i %r")
+        for line in waiting.splitlines():
+            if "requeued held" in line:
+                self._ask("scontrol", "release", line.split()[0])
+
+    @staticmethod
+    def _ask(*command: str) -> str:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return done.stdout
 
     def submitted(self) -> int:
         """Jobs that it was ever given: its ids count from 1."""

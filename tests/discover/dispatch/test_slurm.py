@@ -49,6 +49,12 @@ def wait_until(condition, what, heal=lambda: None):
         heal()
 
 
+def wait_until_known(slurm):
+    """What a job has just begun, slurmctld saves within seconds."""
+    now = time.time()
+    wait_until(lambda: slurm.saved_at() > now or time.time() > now + 6, "slurmctld saves")
+
+
 def ends(dispatcher, native_id, directory, heal=lambda: None):
     found = []
 
@@ -85,38 +91,19 @@ def test_killed_between_submission_and_the_note_of_it(slurm, dispatcher, tmp_pat
     assert slurm.submitted() == before + 3  # one of them is the probe of `submitted` itself
 
 
-def test_no_answer_is_unknown_and_a_job_waits_to_be_handed_over(slurm, tmp_path):
-    dispatcher = SlurmDispatcher(tmp_path, machine=held(QUICK))
-    directory, later = _job(tmp_path / "job", 3.6), _job(tmp_path / "later", 3.7)
-    native_id = dispatcher.submit(directory)
-    wait_until((directory / "begun").exists, "it runs")
-    slurm.daemon("slurmctld").send(signal.SIGKILL)
-    try:
-        name = dispatcher.submit(later)
-        jobs = [(native_id, directory), (name, later)]
-        assert [status.state for status in dispatcher.poll(jobs)] == [UNKNOWN, UNKNOWN]
-        (directory / "go").touch()
-        assert ends(dispatcher, native_id, directory).state is ENDED  # its own record says so
-        assert dispatcher.submit(later) == name
-    finally:
-        slurm.start("slurmctld")
-    (later / "go").touch()
-    assert ends(dispatcher, name, later, slurm.heal).exit_code == 0
-    assert read_result(later).status == "done"
-
-
-def test_a_queued_job_is_put_back_by_the_scheduler_and_goes_on(slurm, tmp_path):
-    """What its script noted at the first end is not the end."""
+def test_a_job_that_the_scheduler_puts_back_is_queued_and_not_over(slurm, tmp_path):
+    """What its script noted when it was ended is not the end; it can be cancelled all the same."""
     dispatcher = SlurmDispatcher(tmp_path, machine=held(QUICK))
     directory = _job(tmp_path / "job", 3.6)
     native_id = dispatcher.submit(directory)
     wait_until((directory / "begun").exists, "it runs")
     subprocess.run(["scontrol", "requeuehold", native_id], check=True)
     wait_until((directory / "exit.json").exists, "its script was ended")
+    assert json.loads((directory / "exit.json").read_text())["signal"] == "TERM"
     wait_until(lambda: dispatcher.poll([("", directory)])[0].state is QUEUED, "it waits again")
-    (directory / "go").touch()
-    subprocess.run(["scontrol", "release", native_id], check=True)
-    assert ends(dispatcher, native_id, directory).exit_code == 0
+    assert dispatcher.submit(directory) == native_id
+    dispatcher.cancel(native_id, directory)
+    assert ends(dispatcher, native_id, directory).reason == "cancelled"
 
 
 def test_a_refused_job_says_why(slurm, tmp_path):
@@ -133,6 +120,44 @@ def test_a_job_that_an_administrator_cancels_is_not_tried_again(slurm, tmp_path)
     subprocess.run(["scancel", native_id], check=True)
     status = ends(dispatcher, native_id, directory)
     assert (status.state, status.reason, status.retryable) == (ENDED, "cancelled", False)
+
+
+def test_a_machine_is_checked(slurm, discover, tmp_path, monkeypatch):
+    write_machine(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    answer = discover("machines", "check", "here", "--folder", tmp_path, "--json")
+    told = json.loads(answer.out)
+    assert (answer.code, told["passed"], told["scheduler"]) == (0, True, "slurm"), answer
+    assert told["host"]
+    assert told["run_seconds"] > 0
+    assert not list(tmp_path.glob("discover-check-*"))
+
+
+def write_machine(folder):
+    machines = folder / "config" / "discover" / "machines"
+    machines.mkdir(parents=True)
+    (machines / "here.yaml").write_text(MACHINE)
+
+
+def test_no_answer_is_unknown_and_a_job_waits_to_be_handed_over(slurm, tmp_path):
+    dispatcher = SlurmDispatcher(tmp_path, machine=held(QUICK))
+    directory, later = _job(tmp_path / "job", 3.6), _job(tmp_path / "later", 3.7)
+    native_id = dispatcher.submit(directory)
+    wait_until((directory / "begun").exists, "it runs")
+    wait_until_known(slurm)
+    slurm.daemon("slurmctld").send(signal.SIGKILL)
+    try:
+        name = dispatcher.submit(later)
+        jobs = [(native_id, directory), (name, later)]
+        assert [status.state for status in dispatcher.poll(jobs)] == [UNKNOWN, UNKNOWN]
+        (directory / "go").touch()
+        assert ends(dispatcher, native_id, directory).state is ENDED  # its own record says so
+        assert dispatcher.submit(later) == name
+    finally:
+        slurm.start("slurmctld")
+    (later / "go").touch()
+    assert ends(dispatcher, name, later, slurm.heal).exit_code == 0
+    assert read_result(later).status == "done"
 
 
 # --- a campaign, with everything killed in turn -----------------------------------------------------
@@ -156,9 +181,7 @@ def events(folder, event):
 
 @pytest.mark.slow
 def test_a_campaign_survives_the_death_of_everything(slurm, quick_campaign, tmp_path):
-    config = tmp_path / "config" / "discover" / "machines"
-    config.mkdir(parents=True)
-    (config / "here.yaml").write_text(MACHINE)
+    write_machine(tmp_path)
     spec = quick_campaign / "campaign.yaml"
     text = spec.read_text().replace("calculations: 10", "calculations: 5")
     spec.write_text(text.replace("{jobs: 1, ", "{name: slurm, machine: here, jobs: 2, "))
@@ -170,6 +193,7 @@ def test_a_campaign_survives_the_death_of_everything(slurm, quick_campaign, tmp_
 
     try:
         wait_until(begun(1), "a first job runs")
+        wait_until_known(slurm)
         slurm.daemon("slurmctld").send(signal.SIGKILL)
         time.sleep(1)
         slurm.start("slurmctld")
