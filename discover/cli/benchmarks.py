@@ -86,6 +86,9 @@ def select(
     botorch: Annotated[
         bool, typer.Option("--botorch", help="Also a plain BoTorch GP with LogEI (slow).")
     ] = False,
+    physbo: Annotated[
+        bool, typer.Option("--physbo", help="Also PHYSBO, where it is installed (slow).")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Seconds and peak memory to fit, score and pick 10, against a random forest."""
@@ -94,7 +97,11 @@ def select(
     result = benchmark.run(
         sizes=size or (10_000, 100_000),
         surrogates=surrogate or ("gp", "deep-ensemble"),
-        baselines=("random forest", "botorch") if botorch else ("random forest",),
+        baselines=(
+            benchmark.FOREST,
+            *([benchmark.BOTORCH] if botorch else []),
+            *([benchmark.PHYSBO] if physbo else []),
+        ),
         told=lambda line: typer.echo(line, err=True),
     )
     print_json(result) if as_json else benchmark.show(result)
