@@ -2,13 +2,59 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, cast
+
 import torch
 from torch import Tensor
 
 from surrogates.base import TrainingData
+from surrogates.gaussian import GaussianModel, member_covariance
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 NOISE_FLOOR = 1e-6
 """Smallest noise variance, relative to the target's."""
+
+
+class MemberModel(GaussianModel):
+    """The Gaussian of networks' predictions and of a noise that is the same everywhere.
+
+    A child sets `_settings`, what it is made anew with, and the buffers `scale` and `relative_noise`.
+    """
+
+    _settings: dict[str, Any]
+
+    @abstractmethod
+    def members(self, x: Tensor) -> Tensor:
+        """Predictions of all members (b x members x q) at x (b x q x d), on the target's scale."""
+
+    def moments(self, x: Tensor, *, observation_noise: bool = False) -> tuple[Tensor, Tensor]:
+        """Mean and covariance over the members."""
+        values = self.members(x)
+        covariance = member_covariance(values)
+        if observation_noise:
+            noise = self.noise_variance.expand(values.shape[-1])
+            covariance = covariance + torch.diag_embed(noise)
+        return values.mean(dim=-2), covariance
+
+    @property
+    def noise_variance(self) -> Tensor:
+        """Variance of what no member explains, measured on out-of-bag observations (one number)."""
+        return cast("Tensor", self.relative_noise * self.scale**2)
+
+    @property
+    def details(self) -> dict[str, JsonValue]:
+        """Number of members and noise (standard deviation on the target's scale)."""
+        return {
+            "members": self._settings["members"],
+            "noise_std": float(self.noise_variance) ** 0.5,
+        }
+
+    def dump(self) -> tuple[dict[str, JsonValue], dict[str, Tensor]]:
+        """For `surrogates.persistence`."""
+        return self._settings, dict(self.state_dict())
 
 
 def bootstrap(data: TrainingData, members: int, generator: torch.Generator) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from surrogates.gaussian import GaussianModel, member_covariance
+from surrogates.ensembles import MemberModel
 from surrogates.graph_descriptor import EDGE_FEATURES, NODE_FEATURES, Graph, crystal_of, graph_of
 from surrogates.kan import StackedKAN
 from surrogates.stacked_linear import StackedLinear
@@ -99,7 +99,7 @@ class StackedGraphNetwork(nn.Module):
         return cast("Tensor", self.readout(pooled).squeeze(-1))
 
 
-class GraphEnsemble(GaussianModel):
+class GraphEnsemble(MemberModel):
     """Graph networks with a random prior each (Osband et al., NeurIPS 2018) on rows that are crystals.
 
     Each crystal is computed once: over a pool, the members answer from what they said before. The
@@ -155,32 +155,10 @@ class GraphEnsemble(GaussianModel):
         found = torch.stack([self._answers[key] for key in keys], dim=1)
         return cast("Tensor", found.unflatten(-1, x.shape[:-1]).movedim(0, -2))
 
-    def moments(self, x: Tensor, *, observation_noise: bool = False) -> tuple[Tensor, Tensor]:
-        """Mean and covariance over the members."""
-        values = self.members(x)
-        covariance = member_covariance(values)
-        if observation_noise:
-            noise = self.noise_variance.expand(values.shape[-1])
-            covariance = covariance + torch.diag_embed(noise)
-        return values.mean(dim=-2), covariance
-
-    @property
-    def noise_variance(self) -> Tensor:
-        """Variance of what no member explains, measured on out-of-bag observations (one number)."""
-        return cast("Tensor", self.relative_noise * self.scale**2)
-
     @property
     def details(self) -> dict[str, JsonValue]:
-        """Number of members, read-out and noise (standard deviation on the target's scale)."""
-        return {
-            "members": self._settings["members"],
-            "readout": self._settings["readout"],
-            "noise_std": float(self.noise_variance) ** 0.5,
-        }
-
-    def dump(self) -> tuple[dict[str, JsonValue], dict[str, Tensor]]:
-        """For `surrogates.persistence`."""
-        return self._settings, dict(self.state_dict())
+        """The read-out besides."""
+        return {**super().details, "readout": self._settings["readout"]}
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any], tensors: dict[str, Tensor]) -> GraphEnsemble:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from surrogates.gaussian import GaussianModel, member_covariance
+from surrogates.ensembles import MemberModel
 from surrogates.scaling import standard_score
-
-if TYPE_CHECKING:
-    from pydantic import JsonValue
 
 
 class StackedMLP(nn.Module):
@@ -42,7 +39,7 @@ class StackedMLP(nn.Module):
         return hidden.squeeze(-1)
 
 
-class NetworkEnsemble(GaussianModel):
+class NetworkEnsemble(MemberModel):
     """Networks with a random prior each, standardized in and out.
 
     A member is a trained network plus `prior_scale` times a frozen random one, so that members keep
@@ -81,32 +78,6 @@ class NetworkEnsemble(GaussianModel):
         values = self.network(points) + self.prior_scale * self.prior(points)
         values = values.unflatten(-1, x.shape[:-1]).movedim(0, -2)
         return cast("Tensor", self.shift + self.scale * values)
-
-    def moments(self, x: Tensor, *, observation_noise: bool = False) -> tuple[Tensor, Tensor]:
-        """Mean and covariance over the members."""
-        values = self.members(x)
-        covariance = member_covariance(values)
-        if observation_noise:
-            noise = self.noise_variance.expand(values.shape[-1])
-            covariance = covariance + torch.diag_embed(noise)
-        return values.mean(dim=-2), covariance
-
-    @property
-    def noise_variance(self) -> Tensor:
-        """Variance of what no member explains, measured on out-of-bag observations."""
-        return cast("Tensor", self.relative_noise * self.scale**2)
-
-    @property
-    def details(self) -> dict[str, JsonValue]:
-        """Number of members and noise (standard deviation on the target's scale)."""
-        return {
-            "members": self._settings["members"],
-            "noise_std": float(self.noise_variance) ** 0.5,
-        }
-
-    def dump(self) -> tuple[dict[str, JsonValue], dict[str, Tensor]]:
-        """For `surrogates.persistence`."""
-        return self._settings, dict(self.state_dict())
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any], tensors: dict[str, Tensor]) -> NetworkEnsemble:

@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, ClassVar, TypeVar
+
+from pydantic import Field
 
 from discover.calculations.job import RESULT
 from discover.dispatch import submission as noted
@@ -46,22 +48,28 @@ class ClusterDispatcher:
     jobs that noted no end. Where it does not answer, a job is unknown, and one that is to be submitted
     is handed over by the first `poll` after it answers again. A job that ran out of time or memory is
     `retryable` where the machine profile has more to give; the next `submit` then asks for it.
+
+    `jobs` and `slots_directory` are not needed: the scheduler has its own queue. `threads` and
+    `wall_time_minutes` hold where the profile gives none. MachineError where the profile is unfit.
     """
+
+    scheduler: ClassVar[type[Scheduler]]
 
     def __init__(
         self,
-        scheduler: type[Scheduler],
+        slots_directory: Path,  # noqa: ARG002
         machine: str | MachineProfile,
-        threads: int,
-        wall_time_minutes: float,
+        jobs: Annotated[int, Field(ge=1)] = 1,  # noqa: ARG002
+        threads: Annotated[int, Field(ge=1)] = 1,
+        wall_time_minutes: Annotated[float, Field(gt=0)] = 60.0,
     ) -> None:
         self._profile = machine if isinstance(machine, MachineProfile) else load_machine(machine)
-        if self._profile.scheduler != scheduler.name:
+        if self._profile.scheduler != self.scheduler.name:
             raise MachineError(
-                f"machine {machine!r} is one of {self._profile.scheduler}, not of {scheduler.name}: "
+                f"machine {machine!r} is one of {self._profile.scheduler}, not of {self.scheduler.name}: "
                 f"set dispatch.name to {self._profile.scheduler!r}"
             )
-        self._scheduler = scheduler(self._profile.answer_seconds)
+        self._scheduler = self.scheduler(self._profile.answer_seconds)
         self._scheduler.check()
         self._threads = threads
         self._wall_time_minutes = wall_time_minutes

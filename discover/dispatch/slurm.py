@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from pydantic import Field
+from typing import TYPE_CHECKING
 
 from discover.dispatch.base import JobState
 from discover.dispatch.cluster import ClusterDispatcher
-from discover.dispatch.machines import MachineProfile
 from discover.dispatch.scheduler import SCHEDULER_LOG, Request, Scheduler, Seen
 
 if TYPE_CHECKING:
@@ -116,18 +112,6 @@ class SlurmScheduler(Scheduler):
 
 
 class SlurmDispatcher(ClusterDispatcher):
-    """Runs each job as one Slurm job, with the resources that the machine profile gives its kind.
+    """Runs each job as one Slurm job, with the resources that the machine profile gives its kind."""
 
-    `jobs` and `slots_directory` are not needed: the scheduler has its own queue. `threads` and
-    `wall_time_minutes` hold where the profile gives none. MachineError where the profile is unfit.
-    """
-
-    def __init__(
-        self,
-        slots_directory: Path,  # noqa: ARG002
-        machine: str | MachineProfile,
-        jobs: Annotated[int, Field(ge=1)] = 1,  # noqa: ARG002
-        threads: Annotated[int, Field(ge=1)] = 1,
-        wall_time_minutes: Annotated[float, Field(gt=0)] = 60.0,
-    ) -> None:
-        super().__init__(SlurmScheduler, machine, threads, wall_time_minutes)
+    scheduler = SlurmScheduler
