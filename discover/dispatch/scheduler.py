@@ -90,7 +90,7 @@ class Scheduler(abc.ABC):
         except ModuleNotFoundError as error:
             raise MissingDependencyError(
                 f"dispatcher {self.name!r} needs the package {error.name!r}: "
-                "pip install 'discover-materials[slurm]'"
+                "pip install 'discover-materials[cluster]'"
             ) from error
 
     @abc.abstractmethod

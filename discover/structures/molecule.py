@@ -1,0 +1,134 @@
+"""A molecule as plain data, its way to and from SMILES and ASE."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from discover.errors import StructureError
+from discover.structures.crystal import Vector
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from rdkit.Chem import Mol
+
+CONFORMERS = 10
+"""Embedded geometries of which the one with the lowest force-field energy is taken."""
+
+
+class Molecule(BaseModel):
+    """A molecule or molecular ion: canonical SMILES, one geometry (Å), charge (e) and spin.
+
+    Atoms stand in the order of the SMILES, the hydrogens that it leaves out after them; `multiplicity`
+    is 2S + 1.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    smiles: str = Field(min_length=1)
+    numbers: tuple[Annotated[int, Field(ge=1, le=118)], ...] = Field(min_length=1)
+    positions_angstrom: tuple[Vector, ...]
+    charge: int = 0
+    multiplicity: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Molecule:
+        if len(self.numbers) != len(self.positions_angstrom):
+            raise ValueError(
+                f"{len(self.numbers)} atomic numbers but {len(self.positions_angstrom)} positions"
+            )
+        electrons = sum(self.numbers) - self.charge
+        if electrons < self.multiplicity - 1 or (electrons - self.multiplicity) % 2 == 0:
+            raise ValueError(
+                f"{electrons} electrons cannot have the multiplicity {self.multiplicity}"
+            )
+        return self
+
+    @classmethod
+    def from_smiles(cls, smiles: str, seed: int = 0) -> Molecule:
+        """With the best of a few ETKDG geometries by MMFF94 (UFF where that lacks parameters).
+
+        ETKDGv3: S. Wang et al., J. Chem. Inf. Model. 60, 2044 (2020). Raises StructureError where the
+        SMILES cannot be parsed, holds several molecules or a radical, or cannot be embedded.
+        """
+        from rdkit import Chem, RDLogger
+        from rdkit.Chem import AllChem
+
+        RDLogger.DisableLog("rdApp.*")
+        parsed = parse_smiles(smiles)
+        canonical = Chem.MolToSmiles(parsed)
+        mol = Chem.AddHs(Chem.MolFromSmiles(canonical))
+        parameters = AllChem.ETKDGv3()
+        parameters.randomSeed = seed
+        conformers = list(AllChem.EmbedMultipleConfs(mol, CONFORMERS, parameters))
+        if not conformers:
+            raise StructureError(f"{smiles!r}: no three-dimensional geometry could be made")
+        optimize = (
+            AllChem.MMFFOptimizeMoleculeConfs
+            if AllChem.MMFFHasAllMoleculeParams(mol)
+            else AllChem.UFFOptimizeMoleculeConfs
+        )
+        energies = [energy for _, energy in optimize(mol, maxIters=500)]
+        best = mol.GetConformer(conformers[int(np.argmin(energies))])
+        return cls(
+            smiles=canonical,
+            numbers=tuple(atom.GetAtomicNum() for atom in mol.GetAtoms()),
+            positions_angstrom=tuple(tuple(map(float, row)) for row in best.GetPositions()),
+            charge=Chem.GetFormalCharge(mol),
+        )
+
+    @property
+    def formula(self) -> str:
+        """Hill formula with the charge, as in `C3H4O3` and `F6P-`."""
+        from ase.formula import Formula
+
+        hill = Formula.from_list([_symbol(number) for number in self.numbers]).format("hill")
+        size = str(abs(self.charge)) if abs(self.charge) > 1 else ""
+        return f"{hill}{size}{'+' if self.charge > 0 else '-'}" if self.charge else f"{hill}"
+
+    @property
+    def inchikey(self) -> str:
+        """IUPAC's hashed identifier: equal for the same molecule, however it is written."""
+        from rdkit import Chem
+
+        return str(Chem.MolToInchiKey(Chem.MolFromSmiles(self.smiles)))
+
+    def to_atoms(self) -> Atoms:
+        """As a non-periodic ASE `Atoms`, with `charge` and `spin` (2S + 1) in its `info`."""
+        from ase import Atoms
+
+        atoms = Atoms(numbers=self.numbers, positions=self.positions_angstrom)
+        atoms.info |= {"charge": self.charge, "spin": self.multiplicity}
+        return atoms
+
+    def moved(self, atoms: Atoms) -> Molecule:
+        """The same molecule with the positions of `atoms`."""
+        positions = tuple(tuple(map(float, row)) for row in atoms.positions)
+        return self.model_validate(self.model_dump() | {"positions_angstrom": positions})
+
+
+def parse_smiles(smiles: str) -> Mol:
+    """The closed-shell RDKit molecule of a SMILES; StructureError saying what is wrong with it."""
+    from rdkit import Chem, RDLogger
+
+    RDLogger.DisableLog("rdApp.*")
+    problems = Chem.DetectChemistryProblems(
+        Chem.MolFromSmiles(smiles, sanitize=False) or Chem.Mol()
+    )
+    mol = Chem.MolFromSmiles(smiles)
+    if mol is None or not mol.GetNumAtoms():
+        why = f": {problems[0].Message()}" if problems else ""
+        raise StructureError(f"{smiles!r} is not a SMILES that can be read{why}")
+    if len(Chem.GetMolFrags(mol)) > 1:
+        raise StructureError(f"{smiles!r} holds several molecules: give each its own")
+    if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
+        raise StructureError(f"{smiles!r} is a radical, and closed shells are asked for")
+    return mol
+
+
+def _symbol(number: int) -> str:
+    from ase.data import chemical_symbols
+
+    return str(chemical_symbols[number])
