@@ -37,6 +37,10 @@ class StoreVersionError(StoreError):
     """The store was written by a newer version of this package."""
 
 
+class UnknownRecordError(StoreError, LookupError):
+    """The store has no record of this id."""
+
+
 class StateConflictError(StoreError):
     """A guarded transition found another state than the one it expected."""
 
@@ -74,6 +78,10 @@ class DispatchError(DiscoverError, RuntimeError):
 
 class MachineError(DiscoverError, ValueError):
     """A machine profile cannot be found or used as it is."""
+
+
+class NotServedError(DiscoverError, LookupError):
+    """The campaign page has no campaign, job or file of this name."""
 
 
 class ServerError(DiscoverError, RuntimeError):

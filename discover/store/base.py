@@ -64,7 +64,8 @@ class Store(ABC):
     """A campaign's memory. Every method is atomic and durable when it returns.
 
     All adapters pass `discover.store.conformance`. Methods raise StoreError where the database does
-    not answer or an id is unknown, StoreVersionError where a newer version wrote it.
+    not answer, UnknownRecordError where an id is unknown, StoreVersionError where a newer version
+    wrote it.
     """
 
     # --- candidates ---------------------------------------------------------------------------
@@ -89,6 +90,19 @@ class Store(ABC):
     def count_candidates(self) -> dict[CandidateState, int]:
         """Number of candidates by state, every state present."""
 
+    @abstractmethod
+    def candidate_page(
+        self, offset: int, limit: int, state: CandidateState | None = None
+    ) -> list[Candidate]:
+        """At most `limit` candidates after the first `offset`, in the order they were added."""
+
+    @abstractmethod
+    def candidate_sample(self, n: int) -> list[Candidate]:
+        """About `n` candidates, all where there are fewer, spread evenly over the order of adding.
+
+        The same ones until more are added.
+        """
+
     # --- calculations -------------------------------------------------------------------------
 
     @abstractmethod
@@ -102,6 +116,10 @@ class Store(ABC):
     @abstractmethod
     def calculations(self, states: frozenset[CalculationState] | None = None) -> list[Calculation]:
         """Calculations in these states (all by default), by `order`."""
+
+    @abstractmethod
+    def count_calculations(self) -> dict[CalculationState, int]:
+        """Number of calculations by state, every state present."""
 
     @abstractmethod
     def transition(

@@ -26,7 +26,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from discover.errors import LeaseHeldError, StateConflictError, StoreError, StoreVersionError
+from discover.errors import (
+    LeaseHeldError,
+    StateConflictError,
+    StoreError,
+    StoreVersionError,
+    UnknownRecordError,
+)
 from discover.records import (
     Calculation,
     CalculationState,
@@ -151,6 +157,28 @@ class StoreConformance:
         assert store.add_candidates(added) == [c.id for c in added]
         assert list(store.candidates()) == added
 
+    def test_candidates_come_in_pages(self, store: Store) -> None:
+        assert store.candidate_page(0, 10) == []
+        states = [CandidateState.READY, CandidateState.REJECTED, CandidateState.READY] * 3
+        added = [candidate(n, state) for n, state in enumerate(states)]
+        store.add_candidates(added)
+        assert store.candidate_page(0, 4) == added[:4]
+        assert store.candidate_page(7, 4) == added[7:]
+        assert store.candidate_page(9, 4) == store.candidate_page(0, 0) == []
+        ready = [c for c in added if c.state is CandidateState.READY]
+        assert store.candidate_page(1, 3, CandidateState.READY) == ready[1:4]
+
+    def test_a_sample_of_candidates_is_spread_evenly(self, store: Store) -> None:
+        assert store.candidate_sample(3) == []
+        added = [candidate(n) for n in range(1000)]
+        store.add_candidates(added[:5])
+        assert store.candidate_sample(50) == added[:5]
+        store.add_candidates(added[5:])
+        drawn = [int(c.id.rpartition("-")[2]) for c in store.candidate_sample(100)]
+        assert 95 <= len(drawn) <= 100
+        assert all(0 < b - a <= 25 for a, b in pairwise([-1, *drawn, 1000]))
+        assert store.candidate_sample(100) == store.candidate_sample(100)
+
     def test_known_candidates_are_left_as_they_are(self, store: Store) -> None:
         first = candidate(1, CandidateState.READY)
         assert store.add_candidates([first]) == [first.id]
@@ -192,7 +220,7 @@ class StoreConformance:
         assert store.count_candidates()[CandidateState.READY] == 12
 
     def test_unknown_ids_are_errors_that_name_them(self, store: Store) -> None:
-        with pytest.raises(StoreError, match="missing-1"):
+        with pytest.raises(UnknownRecordError, match="missing-1"):
             store.candidate("missing-1")
         with pytest.raises(StoreError, match="missing-2"):
             store.calculation("missing-2")
@@ -229,6 +257,8 @@ class StoreConformance:
             30,
         ]
         assert store.calculations(frozenset()) == []
+        counted = {PROPOSED: 2, SUBMITTED: 1, CANCELLED: 1}
+        assert store.count_calculations() == dict.fromkeys(CalculationState, 0) | counted
 
     def test_a_transition_changes_state_and_fields_together(self, store: Store) -> None:
         store.add_calculation(calculation(1))

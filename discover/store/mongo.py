@@ -15,7 +15,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
-from discover.errors import StateConflictError, StoreError
+from discover.errors import StateConflictError, StoreError, UnknownRecordError
 from discover.records import (
     Calculation,
     CalculationState,
@@ -125,6 +125,25 @@ class MongoStore(Store):
                 for state in CandidateState
             }
 
+    def candidate_page(
+        self, offset: int, limit: int, state: CandidateState | None = None
+    ) -> list[Candidate]:
+        wanted = {"state": state.value} if state else {}
+        with self._guard():
+            found = self._candidates.find(wanted).sort("position", 1).skip(offset)
+            documents = list(found.limit(limit)) if limit else []  # MongoDB takes 0 for "all"
+        return [self._record(Candidate, document) for document in documents]
+
+    def candidate_sample(self, n: int) -> list[Candidate]:
+        with self._guard():
+            newest = self._candidates.find_one({}, {"position": True}, sort=[("position", -1)])
+        last = newest["position"] if newest else 0
+        wanted = {round((i + 0.5) * last / n) for i in range(n)} if last >= n else range(last + 1)
+        with self._guard():
+            found = self._candidates.find({"position": {"$in": sorted(wanted)}})
+            documents = list(found.sort("position", 1))
+        return [self._record(Candidate, document) for document in documents]
+
     # --- calculations -------------------------------------------------------------------------
 
     def add_calculation(self, calculation: Calculation) -> bool:
@@ -144,6 +163,13 @@ class MongoStore(Store):
         return self._all(
             Calculation, self._calculations, {"state": {"$in": wanted}}, "order", "_id"
         )
+
+    def count_calculations(self) -> dict[CalculationState, int]:
+        with self._guard():
+            return {
+                state: self._calculations.count_documents({"state": state.value})
+                for state in CalculationState
+            }
 
     def transition(
         self,
@@ -340,8 +366,8 @@ class MongoStore(Store):
         except ValueError as error:
             raise StoreError(f"{self}: holds a damaged {kind.__name__}: {error}") from error
 
-    def _unknown(self, what: str, record_id: str) -> StoreError:
-        return StoreError(f"{self}: has no {what} {record_id!r}")
+    def _unknown(self, what: str, record_id: str) -> UnknownRecordError:
+        return UnknownRecordError(f"{self}: has no {what} {record_id!r}")
 
     def _replace_lease(self, present: Lease | None, new: Lease) -> bool:
         """Put `new` where `present` is; False where somebody else was faster."""

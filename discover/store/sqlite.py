@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from discover.errors import StoreError
+from discover.errors import StoreError, UnknownRecordError
 from discover.records import (
     Calculation,
     CalculationState,
@@ -146,6 +146,35 @@ class SQLiteStore(Store):
         counted = dict(self._select("SELECT state, count(*) FROM candidates GROUP BY state"))
         return {state: counted.get(state, 0) for state in CandidateState}
 
+    def candidate_page(
+        self, offset: int, limit: int, state: CandidateState | None = None
+    ) -> list[Candidate]:
+        rows = self._select(
+            "SELECT record FROM candidates WHERE position IN (SELECT position FROM candidates"
+            " WHERE state = ?3 ORDER BY position LIMIT ?2 OFFSET ?1) ORDER BY position"
+            if state
+            else "SELECT record FROM candidates WHERE position IN (SELECT position FROM candidates"
+            " ORDER BY position LIMIT ?2 OFFSET ?1) ORDER BY position",
+            offset,
+            limit,
+            *([state] if state else []),
+        )
+        return [self._record(Candidate, record) for (record,) in rows]
+
+    def candidate_sample(self, n: int) -> list[Candidate]:
+        last = self._select("SELECT max(position) FROM candidates")[0][0] or 0
+        wanted = (
+            {round((i + 0.5) * last / n + 0.5) for i in range(n)}
+            if last > n
+            else set(range(1, last + 1))
+        )
+        rows = self._select(
+            "SELECT record FROM candidates WHERE position IN (SELECT value FROM json_each(?))"
+            " ORDER BY position",
+            json.dumps(sorted(wanted)),
+        )
+        return [self._record(Candidate, record) for (record,) in rows]
+
     # --- calculations -------------------------------------------------------------------------
 
     def add_calculation(self, calculation: Calculation) -> bool:
@@ -180,6 +209,10 @@ class SQLiteStore(Store):
             *wanted,
         )
         return [self._record(Calculation, record) for (record,) in rows]
+
+    def count_calculations(self) -> dict[CalculationState, int]:
+        counted = dict(self._select("SELECT state, count(*) FROM calculations GROUP BY state"))
+        return {state: counted.get(state, 0) for state in CalculationState}
 
     def transition(
         self,
@@ -376,8 +409,8 @@ class SQLiteStore(Store):
         except ValidationError as error:
             raise StoreError(f"{self._path}: holds a damaged {kind.__name__}: {error}") from error
 
-    def _unknown(self, what: str, record_id: str) -> StoreError:
-        return StoreError(f"{self._path}: has no {what} {record_id!r}")
+    def _unknown(self, what: str, record_id: str) -> UnknownRecordError:
+        return UnknownRecordError(f"{self._path}: has no {what} {record_id!r}")
 
     def _move(
         self,
