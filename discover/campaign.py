@@ -8,43 +8,28 @@ from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     FiniteFloat,
     JsonValue,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 
 from discover import plugins
 from discover.calculations.base import fidelity_of
 from discover.errors import CampaignError
-from discover.properties import PROPERTIES, Property, property_named
-
-Goal = Literal["max", "min", "extremes"]
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Objective(Section):
-    """What is searched for."""
-
-    property: str = "thermal_conductivity"
-    """Name of the property."""
-    goal: Goal = "max"
-    """Wanted end of its range: max, min, or extremes (both)."""
-
-    @field_validator("property")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in PROPERTIES:
-            raise ValueError(f"unknown property {name!r}{plugins.suggestion(name, PROPERTIES)}")
-        return name
+from discover.objectives import (
+    Constraint,
+    Objective,
+    PropertyName,
+    check_constraints,
+    check_objectives,
+    target_of,
+)
+from discover.objectives import Goal as Goal  # noqa: PLC0414 - imported from here
+from discover.properties import Property, property_named
+from discover.section import Section
 
 
 class Plugin(Section):
@@ -158,6 +143,11 @@ class Learning(Section):
     """Candidates, the most uncertain ones, that get such a label after each fine-tuning."""
 
 
+def _first_objective(given: dict[str, Any]) -> Objective:
+    several = given.get("objectives")
+    return several[0] if several else Objective()
+
+
 class CampaignSpec(Section):
     """A campaign: what to search, where, with which models, and for how long."""
 
@@ -165,7 +155,13 @@ class CampaignSpec(Section):
     """Version of this schema."""
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")] = "campaign"
     """Name of the campaign: letters, digits, `.`, `_`, `-`."""
-    objective: Objective = Objective()
+    objectives: tuple[Objective, ...] = ()
+    """Several objectives to trade off against one another, in the place of `objective`."""
+    objective: Objective = Field(default_factory=_first_objective)
+    constraints: tuple[Constraint, ...] = ()
+    """Limits that a candidate has to meet, whatever it is worth otherwise."""
+    learn: tuple[PropertyName, ...] = ()
+    """Properties that the surrogate learns beside, because they tell of the others."""
     generator: Plugin = Plugin(name="prototypes")
     """Source of candidates."""
     pool: Pool = Pool()
@@ -189,6 +185,8 @@ class CampaignSpec(Section):
     """Cheaper rungs below `calculation`, cheap to dear: they tell what is worth computing dearly."""
     calculation: CalculationSettings = CalculationSettings()
     """The calculation that counts: its values are ranked."""
+    calculations: tuple[CalculationSettings, ...] = ()
+    """Others beside it that give properties of their own; each is asked for where it is worth it."""
     learning: Learning | None = None
     """Fine-tune the potential while the campaign runs; null: it stays as it is."""
     dispatch: Dispatch = Dispatch()
@@ -198,15 +196,56 @@ class CampaignSpec(Section):
     seed: int = Field(0, ge=0)
     """Same campaign, seed and data: same picks."""
 
+    @field_validator("objectives")
+    @classmethod
+    def _objectives_agree(cls, objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
+        check_objectives(objectives)
+        return objectives
+
+    @field_validator("objective")
+    @classmethod
+    def _not_both(cls, objective: Objective, info: ValidationInfo) -> Objective:
+        if (several := info.data.get("objectives")) and objective != several[0]:
+            raise ValueError("there are objectives already: remove one of the two keys")
+        return objective
+
+    @field_validator("constraints")
+    @classmethod
+    def _constraints_agree(cls, constraints: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
+        check_constraints(constraints)
+        return constraints
+
+    @field_validator("calculations")
+    @classmethod
+    def _no_ladder(
+        cls, calculations: tuple[CalculationSettings, ...], info: ValidationInfo
+    ) -> tuple[CalculationSettings, ...]:
+        if calculations and info.data.get("ladder"):
+            raise ValueError("a campaign has a ladder or several calculations: remove one of them")
+        return calculations
+
     @property
     def target(self) -> Property:
-        """The property searched for."""
-        return property_named(self.objective.property)
+        """The property searched for; of several objectives the first one's."""
+        return target_of(self.objective)
+
+    @property
+    def sought(self) -> tuple[Objective, ...]:
+        """All objectives, one or several."""
+        return self.objectives or (self.objective,)
+
+    @property
+    def modelled(self) -> tuple[Property, ...]:
+        """What the surrogate learns: the objectives, what is constrained, and what helps beside."""
+        found = {objective.property: target_of(objective) for objective in self.sought}
+        for name in (*(c.property for c in self.constraints), *self.learn):
+            found.setdefault(name, property_named(name))
+        return tuple(found.values())
 
     @property
     def rungs(self) -> tuple[CalculationSettings, ...]:
-        """All fidelities, cheap to dear; the last is the target."""
-        return (*self.ladder, self.calculation)
+        """All calculations that a candidate may have, `calculation` last; of a ladder cheap to dear."""
+        return (*self.ladder, *self.calculations, self.calculation)
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -251,11 +290,13 @@ def parse_schema(content: dict[str, Any], source: str) -> tuple[CampaignSpec, di
     try:
         return CampaignSpec.model_validate(content), {}
     except ValidationError as error:
+        # a default that other keys decide is not at fault where those are
+        found = [p for p in error.errors() if p["type"] != "default_factory_not_called"]
         problems = {
             key: f"{source}: {key}: {message}"
-            for key, message in (_describe(problem) for problem in error.errors())
+            for key, message in (_describe(problem) for problem in found)
         }
-        faulty = {problem["loc"][0] for problem in error.errors()}
+        faulty = {problem["loc"][0] for problem in found}
         sound = {key: value for key, value in content.items() if key not in faulty}
         return CampaignSpec.model_validate(sound), problems
 

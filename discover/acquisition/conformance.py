@@ -20,7 +20,7 @@ import pytest
 from discover.acquisition.adapters import Acquisition
 from discover.acquisition.context import Array
 from discover.acquisition.selection import Selection, select
-from discover.campaign import Goal
+from discover.objectives import Goal
 
 if TYPE_CHECKING:
     from botorch.models.model import Model

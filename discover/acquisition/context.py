@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from discover.campaign import Goal
+from discover.objectives import Goal
 
 Array = npt.NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from discover.acquisition.adapters import Acquisition
 from discover.acquisition.context import Array, orientations
 from discover.acquisition.functions import log_ei
 from discover.acquisition.selection import Selection, select
-from discover.campaign import Goal
+from discover.objectives import Goal
 
 if TYPE_CHECKING:
     from botorch.models.model import Model

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from discover.acquisition.adapters import Acquisition
 from discover.acquisition.context import Array, Context, orientations
-from discover.campaign import Goal
 from discover.errors import SurrogateError
+from discover.objectives import Goal
 
 if TYPE_CHECKING:
     from botorch.models.model import Model

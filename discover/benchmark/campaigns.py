@@ -15,8 +15,8 @@ import numpy.typing as npt
 from discover.benchmark.datasets import DataSet
 from discover.benchmark.select import peak_memory_mib
 from discover.benchmark.strategies import Known, Strategy
-from discover.campaign import Goal
 from discover.errors import SurrogateError
+from discover.objectives import Goal
 from discover.steering import Action, Collect, Pick, Rules, Situation, Train, steer
 
 Array = npt.NDArray[np.float64]

@@ -15,9 +15,9 @@ from discover import plugins
 from discover.acquisition.adapters import load_acquisition
 from discover.benchmark.replay_data import load_known
 from discover.benchmark.replay_world import KnownMaterials, ReplayWorld
-from discover.campaign import Goal
 from discover.errors import CampaignError
 from discover.files import write_atomically
+from discover.objectives import Goal
 from discover.properties import property_named
 from discover.steering import Rules, steer
 

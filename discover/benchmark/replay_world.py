@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from discover.acquisition.ladder import select_rung, with_rung
-from discover.campaign import Goal
 from discover.errors import SurrogateError
+from discover.objectives import Goal
 from discover.pool import Pool
 from discover.records import Candidate
 from discover.steering import Action, Collect, Pick, Situation, Train

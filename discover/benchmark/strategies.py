@@ -13,7 +13,7 @@ from discover import plugins
 from discover.acquisition.adapters import load_acquisition
 from discover.acquisition.selection import select
 from discover.benchmark.datasets import DataSet
-from discover.campaign import Goal
+from discover.objectives import Goal
 
 if TYPE_CHECKING:
     from botorch.models.model import Model

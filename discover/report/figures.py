@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from discover.campaign import Goal
+from discover.objectives import Goal
 from discover.properties import Property
 from discover.records import ModelCard
 from discover.report.canvas import FONT_POINTS, PALETTE, TIP, legend_above, new_figure, styled

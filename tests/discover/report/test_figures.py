@@ -5,7 +5,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from discover.campaign import Goal
+from discover.objectives import Goal
 from discover.properties import property_named
 from discover.records import ModelCard
 from discover.report import figures
@@ -23,6 +23,8 @@ def row(order: int, value: float, predicted: float | None = None) -> ResultRow:
         formula=f"X{order + 1}Y",
         spacegroup=225,
         prototype="rocksalt",
+        smiles=None,
+        title="rocksalt",
         property="thermal_conductivity",
         value=value,
         unit="W/m/K",
