@@ -83,7 +83,7 @@ class Jobs:
         asked = self._rungs[chosen.fidelity]
         calculation = Calculation(
             id=job_id(
-                candidate.crystal,
+                candidate.structure,
                 chosen.kind,
                 asked.settings,
                 chosen.engine,
@@ -184,7 +184,7 @@ class Jobs:
                 engine=plugins.resolved(calculation.engine, self._folder.root),
                 settings=asked.settings.model_dump(mode="json"),
                 engine_settings=asked.engine_settings.model_dump(mode="json"),
-                crystal=self._store.candidate(calculation.candidate).crystal,
+                structure=self._store.candidate(calculation.candidate).structure,
             ),
         )
         try:

@@ -6,11 +6,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, model_validator
 
+from discover.errors import StructureError
 from discover.structures.crystal import Crystal
+from discover.structures.formulation import Formulation
+from discover.structures.molecule import Molecule
+from discover.structures.structure import Structure, sort_name
+
+S = TypeVar("S", Crystal, Molecule, Formulation)
 
 
 def content_hash(content: Mapping[str, Any], length: int = 16) -> str:
@@ -23,6 +29,13 @@ class Record(BaseModel):
     """Base of all records: frozen, and an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def with_structure(content: Any) -> Any:
+    """A record's content under its present keys: `structure` was `crystal` before there were others."""
+    if isinstance(content, Mapping) and "crystal" in content and "structure" not in content:
+        return {"structure" if key == "crystal" else key: v for key, v in content.items()}
+    return content
 
 
 class CandidateState(StrEnum):
@@ -56,17 +69,19 @@ class Relaxation(Record):
 
 
 class Candidate(Record):
-    """A crystal that might be computed.
+    """A crystal, molecule or formulation that might be computed.
 
-    `crystal` is the proposed structure until the candidate is relaxed, the relaxed one after. The id
-    is made from what was proposed, so that it never changes and equal proposals collide.
+    `structure` is the proposed one until the candidate is relaxed, the relaxed one after. The id is made
+    from what was proposed, so that it never changes and equal proposals collide.
     """
 
     id: str
-    formula: str = Field(description="reduced formula")
-    spacegroup: int = Field(ge=1, le=230, description="international number")
-    prototype: str
-    crystal: Crystal
+    formula: str = Field(description="reduced formula of a crystal, Hill formula of a molecule")
+    spacegroup: int | None = Field(
+        None, ge=1, le=230, description="international number, of crystals only"
+    )
+    prototype: str | None = Field(None, description="structure type, of crystals that have a name")
+    structure: Structure
     provenance: Provenance
     state: CandidateState = CandidateState.PROPOSED
     reason: str | None = Field(None, description="why it was rejected")
@@ -74,10 +89,86 @@ class Candidate(Record):
     formation_energy_ev_per_atom: FiniteFloat | None = None
     features: tuple[FiniteFloat, ...] | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _present_keys(cls, content: Any) -> Any:
+        return with_structure(content)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Candidate:
+        if isinstance(self.structure, Crystal) != (self.spacegroup is not None):
+            wants = "needs" if isinstance(self.structure, Crystal) else "has no"
+            raise ValueError(f"a {sort_name(self.structure)} {wants} spacegroup")
+        return self
+
+    @classmethod
+    def of(
+        cls, structure: Structure, provenance: Provenance, prototype: str | None = None
+    ) -> Candidate:
+        """The candidate that a structure makes, with formula, space group and an id of its content.
+
+        Equal molecules and equal formulations have equal ids; crystals where all numbers are equal to
+        1e-6 (Å for the cell). StructureError where a crystal has no space group.
+        """
+        if isinstance(structure, Crystal):
+            from discover.structures.fingerprint import reduced_formula
+            from discover.structures.symmetry import spacegroup
+
+            return cls(
+                id=content_hash(structure.content()),
+                formula=reduced_formula(structure),
+                spacegroup=spacegroup(structure),
+                prototype=prototype,
+                structure=structure,
+                provenance=provenance,
+            )
+        return cls(
+            id=structure.fingerprint
+            if isinstance(structure, Molecule)
+            else content_hash({"formulation": structure.fingerprint}),
+            formula=structure.formula,
+            structure=structure,
+            provenance=provenance,
+        )
+
+    @property
+    def crystal(self) -> Crystal:
+        """Its crystal; StructureError where it is something else."""
+        return self._as(Crystal)
+
+    @property
+    def molecule(self) -> Molecule:
+        """Its molecule; StructureError where it is something else."""
+        return self._as(Molecule)
+
+    @property
+    def formulation(self) -> Formulation:
+        """Its formulation; StructureError where it is something else."""
+        return self._as(Formulation)
+
+    @property
+    def title(self) -> str:
+        """Its structure in words: the prototype or space group, the SMILES, or the mixture's parts."""
+        if isinstance(self.structure, Crystal):
+            return self.prototype or f"space group {self.spacegroup}"
+        return self.structure.title
+
     @property
     def fingerprint(self) -> str:
-        """Reduced formula and space group: equal for duplicates, almost always distinct otherwise."""
-        return f"{self.formula}-{self.spacegroup}"
+        """Equal for duplicates: of crystals reduced formula and space group, almost always distinct.
+
+        For molecules and formulations it is the whole answer (see there).
+        """
+        if isinstance(self.structure, Crystal):
+            return f"{self.formula}-{self.spacegroup}"
+        return self.structure.fingerprint
+
+    def _as(self, sort: type[S]) -> S:
+        if not isinstance(self.structure, sort):
+            raise StructureError(
+                f"candidate {self.id} is a {sort_name(self.structure)}, not a {sort_name(sort)}"
+            )
+        return self.structure
 
 
 class CalculationState(StrEnum):

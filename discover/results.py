@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from discover.campaign import CampaignSpec, Goal
 from discover.ladder import core_hours, measured_costs, unstable
@@ -19,11 +19,36 @@ from discover.records import (
     Record,
 )
 from discover.store.base import Store
+from discover.structures.molecule import Molecule
 
 CampaignState = Literal["new", "running", "interrupted", "stopped", "finished"]
 
 
-class ResultRow(Record):
+class CandidateRow(Record):
+    """What every table says of a candidate; `smiles` is a molecule's, `title` its structure in words."""
+
+    candidate: str
+    formula: str
+    spacegroup: int | None
+    prototype: str | None
+    smiles: str | None
+    title: str
+
+
+def described(candidate: Candidate) -> dict[str, Any]:
+    """The fields of a `CandidateRow`."""
+    structure = candidate.structure
+    return {
+        "candidate": candidate.id,
+        "formula": candidate.formula,
+        "spacegroup": candidate.spacegroup,
+        "prototype": candidate.prototype,
+        "smiles": structure.smiles if isinstance(structure, Molecule) else None,
+        "title": candidate.title,
+    }
+
+
+class ResultRow(CandidateRow):
     """One computed candidate: value, what was expected before it was computed, and its job.
 
     `predicted` is the median and `predicted_low`/`predicted_high` the central 90 % interval, in
@@ -32,10 +57,6 @@ class ResultRow(Record):
     """
 
     rank: int
-    candidate: str
-    formula: str
-    spacegroup: int
-    prototype: str
     property: str
     value: float
     unit: str
@@ -51,25 +72,17 @@ class ResultRow(Record):
     lower: dict[str, float] = {}
 
 
-class Preliminary(Record):
+class Preliminary(CandidateRow):
     """A candidate whose property is known at lower rungs only: `lower` by fidelity, in `unit`."""
 
-    candidate: str
-    formula: str
-    spacegroup: int
-    prototype: str
     property: str
     unit: str
     lower: dict[str, float]
 
 
-class Unstable(Record):
+class Unstable(CandidateRow):
     """A candidate that a calculation found dynamically unstable, so that it has no value to rank."""
 
-    candidate: str
-    formula: str
-    spacegroup: int
-    prototype: str
     fidelity: str
     minimum_frequency_thz: float
     calculation: str
@@ -146,13 +159,9 @@ def preliminary(store: Store, spec: CampaignSpec) -> list[Preliminary]:
 
     found = []
     for candidate_id, values in sorted(candidates.items(), key=order):
-        candidate = store.candidate(candidate_id)
         found.append(
             Preliminary(
-                candidate=candidate_id,
-                formula=candidate.formula,
-                spacegroup=candidate.spacegroup,
-                prototype=candidate.prototype,
+                **described(store.candidate(candidate_id)),
                 property=spec.objective.property,
                 unit=spec.target.unit,
                 lower=values,
@@ -166,22 +175,16 @@ def unstable_candidates(store: Store, spec: CampaignSpec) -> list[Unstable]:
     calculations = store.calculations()
     observations = store.observations(quarantined=True)
     lowest = unstable(calculations, observations, spec.objective.property)
-    found = []
-    for calculation in calculations:
-        if calculation.id in lowest:
-            candidate = store.candidate(calculation.candidate)
-            found.append(
-                Unstable(
-                    candidate=candidate.id,
-                    formula=candidate.formula,
-                    spacegroup=candidate.spacegroup,
-                    prototype=candidate.prototype,
-                    fidelity=calculation.fidelity,
-                    minimum_frequency_thz=lowest[calculation.id],
-                    calculation=calculation.id,
-                )
-            )
-    return found
+    return [
+        Unstable(
+            **described(store.candidate(calculation.candidate)),
+            fidelity=calculation.fidelity,
+            minimum_frequency_thz=lowest[calculation.id],
+            calculation=calculation.id,
+        )
+        for calculation in calculations
+        if calculation.id in lowest
+    ]
 
 
 def rung_statuses(store: Store, spec: CampaignSpec) -> tuple[RungStatus, ...]:
@@ -323,11 +326,8 @@ def _row(
         else (target.from_model(y) for y in expected.interval_90())
     )
     return ResultRow(
+        **described(candidate),
         rank=rank,
-        candidate=candidate.id,
-        formula=candidate.formula,
-        spacegroup=candidate.spacegroup,
-        prototype=candidate.prototype,
         property=observation.property,
         value=observation.value,
         unit=observation.unit,

@@ -399,7 +399,7 @@ class CampaignRunner:
 
     @staticmethod
     def _title(candidate: Candidate) -> str:
-        return f"{candidate.formula} ({candidate.prototype})"
+        return f"{candidate.formula} ({candidate.title})"
 
     def _values_of(self, calculation: Calculation) -> str:
         if calculation.kind == LABEL:

@@ -74,7 +74,7 @@ class PrefectRunner(CampaignRunner):
         """Show a calculation as a task run that lasts as long as its job."""
         candidate = self.store.candidate(calculation.candidate)
         calculate.with_options(
-            task_run_name=f"calculate {candidate.formula} {candidate.prototype}"
+            task_run_name=f"calculate {candidate.formula} {candidate.title}"
         ).submit(self, calculation.id)
 
     def record(self, actions: tuple[Action, ...]) -> None:

@@ -131,7 +131,7 @@ def _candidate(decoration: Decoration, position: int) -> Candidate:
         formula=reduced_formula(crystal),
         spacegroup=prototype.spacegroup,
         prototype=prototype.name,
-        crystal=crystal,
+        structure=crystal,
         provenance=Provenance(
             generator="prototypes",
             operation=f"decorate {prototype.name} with {' '.join(decoration.labels)}",

@@ -329,7 +329,7 @@ def example_candidates(*, conventional: bool = False) -> list[Candidate]:
             formula=formula,
             spacegroup=spacegroup,
             prototype=prototype,
-            crystal=Crystal.from_atoms(
+            structure=Crystal.from_atoms(
                 bulk(formula, prototype, a=a, cubic=conventional or prototype == "cesiumchloride")
             ),
             provenance=Provenance(generator="conformance", operation="decorate"),

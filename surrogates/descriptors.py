@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -163,7 +163,7 @@ class StructureDescriptor:
             raise StructureError(f"candidate {candidate.id}: two atoms are on one site")
         ratios = lengths / [radii[i] + radii[j] for i, j, _ in bonds]
         coordination = np.bincount([i for i, _, _ in bonds], minlength=atoms)
-        order, inversion = point_group(candidate.spacegroup)
+        order, inversion = point_group(cast("int", candidate.spacegroup))
         return [
             order,
             inversion,

@@ -101,7 +101,7 @@ def _candidates(files: Sequence[Path], descriptors: Sequence[str]) -> list[Candi
                     formula=reduced_formula(crystal),
                     spacegroup=spacegroup(crystal),
                     prototype=str(atoms.info.get("prototype", "unknown")),
-                    crystal=crystal,
+                    structure=crystal,
                     provenance=Provenance(generator="known", operation="read"),
                     state=CandidateState.READY,
                 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import AfterValidator, Field
 
-from discover.calculations.base import Engine, Outcome, Value, check_elements
+from discover.calculations.base import ForceEngine, Outcome, Value, check_elements
 from discover.calculations.cells import primitive_cell
 from discover.errors import CalculationError, DiscoverError
 from discover.files import JsonLines
@@ -88,7 +88,7 @@ class AGL:
         self._poisson_ratio = poisson_ratio
         self._max_residual_mev_per_atom = max_residual_mev_per_atom
 
-    def run(self, crystal: Crystal, engine: Engine, directory: Path) -> Outcome:
+    def run(self, crystal: Crystal, engine: ForceEngine, directory: Path) -> Outcome:
         """Compute, going on from the points that are in the directory already.
 
         Raises CalculationError, with the points computed so far, where the engine lacks an element, a
@@ -210,7 +210,9 @@ class _Point:
 class _SinglePoints:
     """Energies of one cell at evenly scaled lengths, each computed once and kept on disk at once."""
 
-    def __init__(self, cell: Atoms, strain_step: float, engine: Engine, directory: Path) -> None:
+    def __init__(
+        self, cell: Atoms, strain_step: float, engine: ForceEngine, directory: Path
+    ) -> None:
         self._cell = cell
         self._strain_step = strain_step
         self._engine = engine

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from pydantic import BaseModel, FiniteFloat, JsonValue
+from pydantic import BaseModel, FiniteFloat, JsonValue, model_validator
 
 from discover.errors import CalculationError
 from discover.properties import property_named
-from discover.records import Record, content_hash
-from discover.structures.crystal import Crystal
+from discover.records import Record, content_hash, with_structure
+from discover.structures.structure import Structure, sort_name, sorts_taken
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,12 @@ class JobInput(Record):
     engine: str
     settings: dict[str, JsonValue]
     engine_settings: dict[str, JsonValue]
-    crystal: Crystal
+    structure: Structure
+
+    @model_validator(mode="before")
+    @classmethod
+    def _present_keys(cls, content: Any) -> Any:
+        return with_structure(content)
 
 
 class Value(Record):
@@ -97,9 +102,9 @@ class Outcome:
 
 
 class Engine(Protocol):
-    """A program that computes energies and forces, driven through an ASE calculator.
+    """A program that kinds of calculation drive; its settings are the constructor's keyword parameters.
 
-    Its settings are the keyword parameters of its constructor.
+    What it offers beside is between it and the kinds that use it: `ForceEngine` is what crystals need.
     """
 
     name: str
@@ -112,12 +117,17 @@ class Engine(Protocol):
         """Chemical symbols it can compute."""
         ...
 
-    def calculator(self, atoms: Atoms, directory: Path) -> Calculator:
-        """A calculator for this structure that writes only below `directory`."""
-        ...
-
     def versions(self) -> dict[str, str]:
         """Names and versions of the codes behind it, and of the data it has used so far."""
+        ...
+
+
+@runtime_checkable
+class ForceEngine(Engine, Protocol):
+    """An engine that computes energies and forces, driven through an ASE calculator."""
+
+    def calculator(self, atoms: Atoms, directory: Path) -> Calculator:
+        """A calculator for this structure that writes only below `directory`."""
         ...
 
 
@@ -148,12 +158,17 @@ def check_elements(engine: Engine, symbols: Iterable[str]) -> None:
 
 
 class CalculationKind(Protocol):
-    """What a job computes. Its settings are the keyword parameters of its constructor."""
+    """What a job computes. Its settings are the keyword parameters of its constructor.
+
+    A class attribute `takes` names the sort of structure, such as `Molecule`, or a tuple of several;
+    without one it takes crystals. Another, `drives`, is the class or protocol of the engines it can use;
+    without one that is `ForceEngine`.
+    """
 
     name: str
     properties: tuple[str, ...]
 
-    def run(self, crystal: Crystal, engine: Engine, directory: Path) -> Outcome:
+    def run(self, structure: Any, engine: Any, directory: Path, /) -> Outcome:
         """Compute; CalculationError with a reason that a person can act on where it cannot be done.
 
         The error takes the `frames` that were computed before, which are kept like an outcome's.
@@ -161,8 +176,25 @@ class CalculationKind(Protocol):
         ...
 
 
+def check_engine(kind: object, engine: Engine) -> None:
+    """CalculationError where a kind of calculation cannot use this engine."""
+    if not isinstance(engine, getattr(kind, "drives", ForceEngine)):
+        raise CalculationError(
+            f"{getattr(kind, 'name', kind)!r} cannot use the engine {engine.name!r}: choose another"
+        )
+
+
+def check_structure(kind: object, structure: Structure) -> None:
+    """CalculationError where a kind of calculation does not take this sort of structure."""
+    if not isinstance(structure, sorts_taken(kind)):
+        wanted = " or ".join(f"a {sort_name(sort)}" for sort in sorts_taken(kind))
+        raise CalculationError(
+            f"{getattr(kind, 'name', kind)!r} takes {wanted}, not a {sort_name(structure)}"
+        )
+
+
 def job_id(
-    crystal: Crystal,
+    structure: Structure,
     kind: str,
     settings: BaseModel,
     engine: str,
@@ -170,7 +202,7 @@ def job_id(
 ) -> str:
     """The content hash of the question: the same structure, kind, engine and settings, the same id.
 
-    Settings are complete (defaults filled in); coordinates are rounded to 1e-6 (Å for the cell).
+    Settings are complete (defaults filled in); numbers of the structure are rounded to 1e-6.
     """
     return content_hash(
         {
@@ -178,10 +210,7 @@ def job_id(
             "settings": settings.model_dump(mode="json"),
             "engine": engine,
             "engine_settings": engine_settings.model_dump(mode="json"),
-            "numbers": crystal.numbers,
-            # adding zero turns -0.0, which a tiny negative number rounds to, into 0.0
-            "cell": [[round(x, 6) + 0.0 for x in row] for row in crystal.cell_angstrom],
-            "positions": [[round(x, 6) + 0.0 for x in row] for row in crystal.scaled_positions],
+            **structure.content(),
         }
     )
 

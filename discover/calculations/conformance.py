@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from discover.calculations.base import CalculationKind, Engine, Outcome
+from discover.calculations.base import CalculationKind, ForceEngine, Outcome
 from discover.errors import CalculationError
 from discover.properties import property_named
 from discover.structures.crystal import Crystal
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 
 class EngineConformance:
-    """The contract of `discover.calculations.base.Engine`; give it `engine` and `crystal`."""
+    """The contract of `discover.calculations.base.ForceEngine`; give it `engine` and `crystal`."""
 
     tolerance = 0.02
     """Share of the pressure by which it may differ from the energy's derivative."""
 
-    def test_it_can_run_here(self, engine: Engine, crystal: Crystal) -> None:
+    def test_it_can_run_here(self, engine: ForceEngine, crystal: Crystal) -> None:
         """It has a name and versions, and knows the elements of the crystal."""
         from ase.data import chemical_symbols
 
@@ -50,7 +50,7 @@ class EngineConformance:
         assert engine.elements() <= set(chemical_symbols)
 
     def test_stress_is_the_derivative_of_the_energy(
-        self, engine: Engine, crystal: Crystal, tmp_path: Path
+        self, engine: ForceEngine, crystal: Crystal, tmp_path: Path
     ) -> None:
         """In eV/Å³, positive under tension; by central differences, 2 % in length below `crystal`."""
         step = 0.002
@@ -69,7 +69,7 @@ class EngineConformance:
         assert stress[:3].mean() == pytest.approx(expected, rel=self.tolerance)
 
     def test_one_calculator_serves_every_scaling(
-        self, engine: Engine, crystal: Crystal, tmp_path: Path
+        self, engine: ForceEngine, crystal: Crystal, tmp_path: Path
     ) -> None:
         """It gives what a calculator of its own gives, whatever it computed before."""
         small, large = _at(crystal, 0.99), _at(crystal, 1.01)
@@ -84,7 +84,7 @@ class EngineConformance:
 
     def test_it_writes_below_its_directory_only(
         self,
-        engine: Engine,
+        engine: ForceEngine,
         crystal: Crystal,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
@@ -102,7 +102,7 @@ class CalculationKindConformance:
     """The contract of `base.CalculationKind`; give it `kind`, `engine` and `crystal`."""
 
     def test_it_computes_the_properties_it_names(
-        self, kind: CalculationKind, engine: Engine, crystal: Crystal, tmp_path: Path
+        self, kind: CalculationKind, engine: ForceEngine, crystal: Crystal, tmp_path: Path
     ) -> None:
         """In the units of `discover.properties`, with details that JSON can hold."""
         outcome = kind.run(crystal, engine, tmp_path)
@@ -116,7 +116,7 @@ class CalculationKindConformance:
             assert frame.get_forces().shape == (len(frame), 3)
 
     def test_the_same_question_has_the_same_answer(
-        self, kind: CalculationKind, engine: Engine, crystal: Crystal, tmp_path: Path
+        self, kind: CalculationKind, engine: ForceEngine, crystal: Crystal, tmp_path: Path
     ) -> None:
         """Anew in another directory, and going on in one where all is computed already."""
         here, there = _folders(tmp_path, "here", "there")
@@ -125,14 +125,14 @@ class CalculationKindConformance:
         assert answers[2] == pytest.approx(answers[0], rel=1e-6)
 
     def test_an_element_that_the_engine_lacks_is_refused(
-        self, kind: CalculationKind, engine: Engine, crystal: Crystal, tmp_path: Path
+        self, kind: CalculationKind, engine: ForceEngine, crystal: Crystal, tmp_path: Path
     ) -> None:
         """CalculationError before anything is computed."""
         with pytest.raises(CalculationError):
             kind.run(crystal, _Without(engine, elements=frozenset()), tmp_path)
 
     def test_the_failure_of_an_engine_is_passed_on(
-        self, kind: CalculationKind, engine: Engine, crystal: Crystal, tmp_path: Path
+        self, kind: CalculationKind, engine: ForceEngine, crystal: Crystal, tmp_path: Path
     ) -> None:
         """With its reason: a calculation without an energy has no values."""
         with pytest.raises(CalculationError, match="did not converge"):
@@ -141,7 +141,7 @@ class CalculationKindConformance:
     def test_it_writes_below_its_directory_only(
         self,
         kind: CalculationKind,
-        engine: Engine,
+        engine: ForceEngine,
         crystal: Crystal,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
@@ -156,7 +156,7 @@ class CalculationKindConformance:
 class _Without:
     """An engine that knows these elements and computes nothing."""
 
-    def __init__(self, engine: Engine, elements: frozenset[str]) -> None:
+    def __init__(self, engine: ForceEngine, elements: frozenset[str]) -> None:
         self.name = engine.name
         self.check = engine.check
         self.versions = engine.versions

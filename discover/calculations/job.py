@@ -31,6 +31,8 @@ from discover.calculations.base import (
     JobInput,
     JobResult,
     Outcome,
+    check_engine,
+    check_structure,
     fidelity_of,
 )
 from discover.errors import CalculationError, DiscoverError
@@ -122,7 +124,9 @@ def _compute(job: JobInput, directory: Path) -> JobResult:
             engine: Engine = plugins.create("engines", job.engine, job.engine_settings)
             engine.check()
             try:
-                outcome = kind.run(job.crystal, engine, directory)
+                check_structure(kind, job.structure)
+                check_engine(kind, engine)
+                outcome = kind.run(job.structure, engine, directory)
             finally:
                 versions |= engine.versions()  # some know only now, such as a program's own version
         except DiscoverError as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from discover.calculations.base import Engine, Outcome, Value, check_elements
+from discover.calculations.base import ForceEngine, Outcome, Value, check_elements
 from discover.calculations.cells import primitive_cell
 from discover.calculations.lattice import memory
 from discover.calculations.lattice.conductivity import (
@@ -154,7 +154,7 @@ class Phonons:
         self._max_imaginary_thz = max_imaginary_thz
         self._max_half_difference = max_half_difference
 
-    def run(self, crystal: Crystal, engine: Engine, directory: Path) -> Outcome:
+    def run(self, crystal: Crystal, engine: ForceEngine, directory: Path) -> Outcome:
         """Compute, going on from the forces that are in the directory already.
 
         Raises CalculationError, with what was computed so far, where a guard says so or the engine
@@ -228,7 +228,9 @@ class Phonons:
             "lower mesh_length_angstrom" + (", choose method rta" if solved_together else ""),
         )
 
-    def _forces(self, plan: _Plan, engine: Engine, log: ForceLog, directory: Path) -> ForceSets:
+    def _forces(
+        self, plan: _Plan, engine: ForceEngine, log: ForceLog, directory: Path
+    ) -> ForceSets:
         ph3 = plan.ph3
         _log.info("%d displaced supercells of %d atoms", plan.displacements, len(ph3.supercell))
 
@@ -385,7 +387,7 @@ def _conductivity_details(result: Conductivity) -> dict[str, Any]:
     }
 
 
-def _maker(engine: Engine, atoms: Atoms, folder: Path) -> Callable[[], Calculator]:
+def _maker(engine: ForceEngine, atoms: Atoms, folder: Path) -> Callable[[], Calculator]:
     """Makes the engine's calculator for this cell, in a folder of its own."""
 
     def make() -> Calculator:

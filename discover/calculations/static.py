@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
-from discover.calculations.base import Engine, Outcome, check_elements
+from discover.calculations.base import ForceEngine, Outcome, check_elements
 from discover.calculations.lattice.forces import KIND_OF_FRAME, ForceLog, single_points
 from discover.errors import CalculationError
 from discover.structures.crystal import Crystal
@@ -61,7 +61,7 @@ class Static:
             one.positions += random.normal(0, self._rattle_angstrom, one.positions.shape)
         return rattled
 
-    def run(self, crystal: Crystal, engine: Engine, directory: Path) -> Outcome:
+    def run(self, crystal: Crystal, engine: ForceEngine, directory: Path) -> Outcome:
         """Compute what is not in the directory already.
 
         Raises CalculationError, with the frames computed so far, where the engine lacks an element,

@@ -71,7 +71,7 @@ def print_ranking(rows: Sequence[ResultRow], target: Property) -> None:
         table.add_row(
             str(row.rank or "–"),
             row.formula,
-            row.prototype,
+            row.title,
             f"{row.value:.3g}" + (" (quarantined)" if row.quarantined else ""),
             *(_given(row.lower.get(fidelity)) for fidelity in below),
             expected,
@@ -95,7 +95,7 @@ def print_preliminary(rows: Sequence[Preliminary], target: Property) -> None:
         table.add_column(heading, justify="right" if heading in below else "left", no_wrap=True)
     for row in rows:
         values = (_given(row.lower.get(fidelity)) for fidelity in below)
-        table.add_row(row.formula, row.prototype, *values)
+        table.add_row(row.formula, row.title, *values)
     console = Console()
     (console if console.is_terminal else Console(width=120)).print(table)
 
@@ -104,7 +104,7 @@ def print_unstable(rows: Sequence[Unstable]) -> None:
     """Candidates that have no value because they are dynamically unstable, a line each."""
     for row in rows:
         typer.echo(
-            f"{row.formula} ({row.prototype}): dynamically unstable, "
+            f"{row.formula} ({row.title}): dynamically unstable, "
             f"{row.minimum_frequency_thz:.3g} THz at {row.fidelity}"
         )
 
@@ -129,7 +129,7 @@ def print_status(status: Status) -> None:
     if status.best:
         best = status.best
         console.print(
-            f"  best so far   {best.formula} ({best.prototype}): {best.value:.4g} {best.unit}"
+            f"  best so far   {best.formula} ({best.title}): {best.value:.4g} {best.unit}"
         )
     if status.slots_busy is not None:
         console.print(f"  slots         {status.slots}, busy {status.slots_busy:.1%} of the time")

@@ -120,7 +120,7 @@ def _job(directory: Path, a: float) -> Path:
             engine="emt",
             settings=settings.model_dump(mode="json"),
             engine_settings=engine_settings.model_dump(mode="json"),
-            crystal=crystal,
+            structure=crystal,
         ),
     )
     return directory

@@ -126,6 +126,6 @@ def _write_question(folder: Path) -> None:
             engine=ENGINE,
             settings=settings.model_dump(mode="json"),
             engine_settings=engine_settings.model_dump(mode="json"),
-            crystal=crystal,
+            structure=crystal,
         ),
     )

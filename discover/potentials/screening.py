@@ -85,7 +85,7 @@ def _with_relaxed(candidate: Candidate, relaxed: RelaxedCrystal) -> tuple[Candid
             number = spacegroup(relaxed.crystal)
         except StructureError as error:
             problem = str(error)
-    update = {"crystal": relaxed.crystal, "spacegroup": number, "relaxation": relaxed.record}
+    update = {"structure": relaxed.crystal, "spacegroup": number, "relaxation": relaxed.record}
     return candidate.model_copy(update=update), f"relaxation: {problem}" if problem else None
 
 

@@ -36,6 +36,18 @@ def spacegroup_text(number: int) -> str:
     return re.sub(r"_(\d)", lambda axis: axis[1].translate(_SUBSCRIPTS), spacegroup_symbol(number))
 
 
+def structure_html(spacegroup: int | None, title: str) -> str:
+    """Space group and structure type of a crystal; for others their title, such as a SMILES."""
+    if spacegroup is None:
+        return f'<code class="smiles">{escape(title)}</code>'
+    return f'{spacegroup_html(spacegroup)} <span class="muted small">{escape(title)}</span>'
+
+
+def structure_text(spacegroup: int | None, title: str) -> str:
+    """The same in plain text."""
+    return title if spacegroup is None else f"{spacegroup_text(spacegroup)} {title}"
+
+
 def number_text(value: float) -> str:
     """Three significant digits, without an exponent between 10⁻³ and 10⁶."""
     if value != 0 and not 1e-3 <= abs(value) < 1e6:

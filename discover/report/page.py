@@ -24,11 +24,11 @@ from discover.properties import Property
 from discover.records import CalculationState
 from discover.report import notation
 from discover.report.canvas import PALETTE, inline_svg, png
+from discover.report.drawings import element_colours, structure_svg
 from discover.report.figures import inside_interval, interval
 from discover.report.findings import MIN_FORECASTS, Findings, few_results
 from discover.report.phonon_facts import PhononEntry, facts, phonon_entries
 from discover.report.phonons import dispersion_figure, transport_figure
-from discover.report.structures import crystal_svg, element_colours
 from discover.results import ResultRow, RungStatus
 from discover.store.base import Store
 
@@ -99,7 +99,7 @@ def markdown_report(folder: CampaignFolder, spec: CampaignSpec, store: Store, no
         lines += ["", f"Ended: {state.reason}."]
     if findings.rows:
         below = [rung.fidelity for rung in state.rungs[:-1]]
-        headings = ("#", "compound", "space group", spec.target.label, *below)
+        headings = ("#", "compound", "structure", spec.target.label, *below)
         lines += [
             "",
             f"| {' | '.join(headings)} | expected (90 %) | picked by | job |",
@@ -111,8 +111,7 @@ def markdown_report(folder: CampaignFolder, spec: CampaignSpec, store: Store, no
         lines += ["", *(_markdown_rung(rung) for rung in state.rungs), ""]
     if findings.unstable:
         names = ", ".join(
-            f"{notation.formula_text(row.formula)} {row.prototype}"
-            for row in findings.unstable[:TOP]
+            f"{notation.formula_text(row.formula)} {row.title}" for row in findings.unstable[:TOP]
         )
         lines += ["", f"Dynamically unstable: {len(findings.unstable)} ({names}).", ""]
     lines += ["", _picture("The search so far", findings.search_figure())]
@@ -136,7 +135,7 @@ def _headline(findings: Findings) -> str:
     told = [
         f"**{name}: {notation.formula_text(row.formula)}, "
         f"{notation.quantity_text(row.value, row.unit)}** "
-        f"({notation.spacegroup_text(row.spacegroup)}, {row.prototype})"
+        f"({notation.structure_text(row.spacegroup, row.title)})"
         for name, index in ends
         for row in findings.rows[index : index + 1]
     ]
@@ -174,7 +173,7 @@ def _markdown_row(row: ResultRow, below: Sequence[str]) -> str:
     cells = (
         str(row.rank),
         notation.formula_text(row.formula),
-        f"{notation.spacegroup_text(row.spacegroup)} {row.prototype}",
+        notation.structure_text(row.spacegroup, row.title),
         notation.quantity_text(row.value, row.unit),
         *(notation.number_text(row.lower[f]) if f in row.lower else "–" for f in below),
         expected,
@@ -196,7 +195,7 @@ def _html(findings: Findings, folder: CampaignFolder, charts: dict[str, str]) ->
     )
     environment.filters.update(
         formula=notation.formula_html,
-        spacegroup=notation.spacegroup_html,
+        structure=notation.structure_html,
         number=notation.number_text,
         duration=notation.duration_text,
         moment=_moment,
@@ -236,13 +235,13 @@ def _table(findings: Findings) -> list[dict[str, Any]]:
     position = _position(findings.rows, findings.spec.target)
     table = []
     for row in findings.rows:
-        crystal = findings.store.candidate(row.candidate).crystal
-        drawing = crystal_svg(crystal) if row.rank <= DRAWN_STRUCTURES else ""
+        structure = findings.store.candidate(row.candidate).structure
+        drawing = structure_svg(structure) if row.rank <= DRAWN_STRUCTURES else ""
         table.append(
             {
                 "row": row,
                 "drawing": drawing,
-                "elements": element_colours(crystal),
+                "elements": element_colours(structure),
                 "place": position(row.value),
                 "expected": None
                 if row.predicted_low is None or row.predicted_high is None

@@ -32,8 +32,8 @@ class PhononEntry:
 
     calculation: str
     formula: str
-    spacegroup: int
-    prototype: str
+    spacegroup: int | None
+    title: str
     rank: int | None
     result: JobResult
     directory: Path
@@ -74,7 +74,7 @@ def phonon_entries(findings: Findings, folder: CampaignFolder) -> list[PhononEnt
                 calculation=calculation.id,
                 formula=candidate.formula,
                 spacegroup=candidate.spacegroup,
-                prototype=candidate.prototype,
+                title=candidate.title,
                 rank=ranks.get(calculation.id),
                 result=result,
                 directory=folder.job(calculation.id),

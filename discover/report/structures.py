@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 from itertools import combinations, product
 from typing import NamedTuple
@@ -92,11 +93,11 @@ def crystal_svg(crystal: Crystal) -> str:
     )
 
 
-def element_colours(crystal: Crystal) -> list[ElementColour]:
-    """The legend of a drawing: each element once, in the order it appears in the cell."""
+def element_colours(numbers: Iterable[int]) -> list[ElementColour]:
+    """The legend of a drawing: each of these atomic numbers once, in the order it first appears."""
     from ase.data import chemical_symbols
 
-    return [ElementColour(chemical_symbols[z], _shade(z)) for z in dict.fromkeys(crystal.numbers)]
+    return [ElementColour(chemical_symbols[z], _shade(z)) for z in dict.fromkeys(numbers)]
 
 
 def _conventional(crystal: Crystal) -> _Cell:

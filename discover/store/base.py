@@ -17,7 +17,7 @@ from discover.records import (
     Pass,
 )
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Version of what is on disk; a store with a higher one is refused (StoreVersionError)."""
 
 TRANSITIONS: dict[CalculationState, frozenset[CalculationState]] = {

@@ -314,6 +314,7 @@ class MongoStore(Store):
         ):
             with suppress(DuplicateKeyError):
                 self._meta.insert_one(document)
+        self._meta.update_one({"_id": "format"}, {"$max": {"version": FORMAT_VERSION}})
         self._candidates.create_index("position", unique=True)
         self._candidates.create_index([("state", 1), ("position", 1)])
         self._calculations.create_index([("state", 1), ("order", 1)])

@@ -341,8 +341,11 @@ class SQLiteStore(Store):
             return
         self._use_write_ahead_log()
         self._select("PRAGMA synchronous = FULL")
-        with self._transaction():
-            pass  # a file that cannot be written is found here, before any work is done
+        with self._transaction() as connection:  # a file that cannot be written is found here
+            if (
+                self._version() < FORMAT_VERSION
+            ):  # earlier records are read, later ones not by others
+                connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
 
     def _version(self) -> int:
         return int(self._select("PRAGMA user_version")[0][0])

@@ -21,6 +21,8 @@ from discover.records import (
     Relaxation,
 )
 from discover.structures.crystal import Crystal
+from discover.structures.formulation import Component, Formulation, Role
+from discover.structures.molecule import Molecule
 
 COUNTS = st.integers(0, 2**63 - 1)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
@@ -49,6 +51,35 @@ def crystals(draw: st.DrawFn) -> Crystal:
     )
 
 
+@st.composite
+def molecules(draw: st.DrawFn) -> Molecule:
+    """A molecular ion with an even number of electrons; its SMILES need not fit its atoms."""
+    numbers = draw(st.lists(st.integers(1, 118), min_size=1, max_size=4))
+    positions = st.tuples(*[st.tuples(FLOATS, FLOATS, FLOATS)] * len(numbers))
+    return Molecule(
+        smiles=draw(st.text(min_size=1, max_size=9)),
+        numbers=tuple(numbers),
+        positions_angstrom=draw(positions),
+        charge=sum(numbers) % 2,
+    )
+
+
+@st.composite
+def formulations(draw: st.DrawFn) -> Formulation:
+    """A mixture of one or two uncharged molecules."""
+    neutral = molecules().filter(lambda molecule: molecule.charge == 0)
+    chosen = draw(
+        st.lists(neutral, min_size=1, max_size=2, unique_by=lambda molecule: molecule.smiles)
+    )
+    role = st.sampled_from(Role)
+    return Formulation(
+        components=tuple(
+            Component(role=draw(role), molecule=one, mole_fraction=1 / len(chosen))
+            for one in chosen
+        )
+    )
+
+
 RELAXATIONS = st.builds(
     Relaxation,
     potential=TEXTS,
@@ -61,25 +92,34 @@ RELAXATIONS = st.builds(
     seconds=FLOATS,
 )
 
-CANDIDATES = st.builds(
-    Candidate,
-    id=IDS,
-    formula=TEXTS,
-    spacegroup=st.integers(1, 230),
-    prototype=TEXTS,
-    crystal=crystals(),
-    provenance=st.builds(
-        Provenance,
-        generator=TEXTS,
-        operation=TEXTS,
-        parents=st.lists(IDS, max_size=3).map(tuple),
-        draw=COUNTS,
-    ),
-    state=st.sampled_from(CandidateState),
-    reason=st.none() | TEXTS,
-    relaxation=st.none() | RELAXATIONS,
-    formation_energy_ev_per_atom=st.none() | FLOATS,
-    features=st.none() | st.lists(FLOATS, max_size=5).map(tuple),
+
+def _candidates(
+    structures: st.SearchStrategy[Any], spacegroups: st.SearchStrategy[int | None]
+) -> st.SearchStrategy[Candidate]:
+    return st.builds(
+        Candidate,
+        id=IDS,
+        formula=TEXTS,
+        spacegroup=spacegroups,
+        prototype=st.none() | TEXTS,
+        structure=structures,
+        provenance=st.builds(
+            Provenance,
+            generator=TEXTS,
+            operation=TEXTS,
+            parents=st.lists(IDS, max_size=3).map(tuple),
+            draw=COUNTS,
+        ),
+        state=st.sampled_from(CandidateState),
+        reason=st.none() | TEXTS,
+        relaxation=st.none() | RELAXATIONS,
+        formation_energy_ev_per_atom=st.none() | FLOATS,
+        features=st.none() | st.lists(FLOATS, max_size=5).map(tuple),
+    )
+
+
+CANDIDATES = _candidates(crystals(), st.integers(1, 230)) | _candidates(
+    molecules() | formulations(), st.none()
 )
 
 

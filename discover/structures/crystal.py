@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -38,6 +39,14 @@ class Crystal(BaseModel):
         """Cell volume in Å³."""
         return float(abs(np.linalg.det(np.asarray(self.cell_angstrom))))
 
+    def content(self) -> dict[str, Any]:
+        """What makes it the crystal it is, for hashes: coordinates rounded to 1e-6 (Å for the cell)."""
+        return {
+            "numbers": self.numbers,
+            "cell": _rounded(self.cell_angstrom),
+            "positions": _rounded(self.scaled_positions),
+        }
+
     @classmethod
     def from_atoms(cls, atoms: Atoms) -> Crystal:
         """From an ASE `Atoms` with a three-dimensional cell."""
@@ -65,6 +74,11 @@ class Crystal(BaseModel):
         return Structure(
             Lattice(self.cell_angstrom), list(self.numbers), list(self.scaled_positions)
         )
+
+
+def _rounded(rows: Iterable[Vector]) -> list[list[float]]:
+    # adding zero turns -0.0, which a tiny negative number rounds to, into 0.0
+    return [[round(x, 6) + 0.0 for x in row] for row in rows]
 
 
 def _rows(array: object) -> Any:

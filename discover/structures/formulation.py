@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
@@ -51,6 +51,34 @@ class Formulation(BaseModel):
         if len(set(names)) < len(names):
             raise ValueError("a molecule stands twice: add up its mole fractions")
         return self
+
+    def content(self) -> dict[str, Any]:
+        """What makes it the mixture it is, for hashes: mole fractions rounded to 1e-6.
+
+        Geometries of its molecules are left out, as a liquid has many.
+        """
+        return {
+            "components": sorted(
+                [c.molecule.smiles, c.role.value, round(c.mole_fraction, 6), c.molecule.charge]
+                for c in self.components
+            )
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """The molecules' fingerprints with mole fractions to four digits: equal for duplicates.
+
+        What a component is called does not matter: an additive may be another's solvent.
+        """
+        parts = sorted(f"{c.molecule.fingerprint}:{c.mole_fraction:.4f}" for c in self.components)
+        return " ".join(parts)
+
+    @property
+    def title(self) -> str:
+        """SMILES of the components with their mole fractions in percent, in the order they are given."""
+        return " + ".join(
+            f"{100 * c.mole_fraction:.3g} % {c.molecule.smiles}" for c in self.components
+        )
 
     @property
     def formula(self) -> str:

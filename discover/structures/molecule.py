@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -45,6 +45,18 @@ class Molecule(BaseModel):
                 f"{electrons} electrons cannot have the multiplicity {self.multiplicity}"
             )
         return self
+
+    def content(self) -> dict[str, Any]:
+        """What makes it the molecule it is, for hashes: coordinates rounded to 1e-6 Å."""
+        return {
+            "smiles": self.smiles,
+            "charge": self.charge,
+            "multiplicity": self.multiplicity,
+            "numbers": self.numbers,
+            "positions_angstrom": [
+                [round(x, 6) + 0.0 for x in row] for row in self.positions_angstrom
+            ],
+        }
 
     @classmethod
     def from_smiles(cls, smiles: str, seed: int = 0) -> Molecule:
@@ -94,6 +106,17 @@ class Molecule(BaseModel):
         from rdkit import Chem
 
         return str(Chem.MolToInchiKey(Chem.MolFromSmiles(self.smiles)))
+
+    @property
+    def fingerprint(self) -> str:
+        """InChIKey, with charge and multiplicity where they are not 0 and 1: equal for duplicates."""
+        charge = f"{self.charge:+d}" if self.charge else ""
+        return f"{self.inchikey}{charge}{f'm{self.multiplicity}' if self.multiplicity > 1 else ''}"
+
+    @property
+    def title(self) -> str:
+        """Its SMILES."""
+        return self.smiles
 
     def to_atoms(self) -> Atoms:
         """As a non-periodic ASE `Atoms`, with `charge` and `spin` (2S + 1) in its `info`."""

@@ -95,7 +95,7 @@ def metal() -> Callable[..., Candidate]:
             "formula": symbol,
             "spacegroup": 225,
             "prototype": "fcc",
-            "crystal": Crystal.from_atoms(bulk(symbol)),
+            "structure": Crystal.from_atoms(bulk(symbol)),
             "provenance": Provenance(generator="test", operation="none"),
             "state": CandidateState.READY,
         }

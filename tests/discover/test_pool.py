@@ -20,7 +20,7 @@ def candidate(number: int, formula: str = "NaCl") -> Candidate:
         formula=formula,
         spacegroup=225,
         prototype="rocksalt",
-        crystal=Crystal(numbers=(11,), cell_angstrom=CELL, scaled_positions=((0.0, 0.0, 0.0),)),
+        structure=Crystal(numbers=(11,), cell_angstrom=CELL, scaled_positions=((0.0, 0.0, 0.0),)),
         provenance=Provenance(generator="test", operation="none"),
         features=(float(number), 1.0),
     )

@@ -8,6 +8,7 @@ from hypothesis import find, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from discover.errors import StructureError
 from discover.records import (
     ACTIVE_STATES,
     Calculation,
@@ -19,6 +20,8 @@ from discover.records import (
 from discover.store import strategies
 from discover.store.base import TRANSITIONS
 from discover.store.conformance import calculation, candidate, observation
+from discover.structures.formulation import Component, Formulation, Role
+from discover.structures.molecule import Molecule
 
 RECORDS = {
     "candidate": strategies.CANDIDATES,
@@ -100,6 +103,51 @@ def test_a_hash_is_the_same_on_every_machine():
 
 def test_the_fingerprint_is_formula_and_space_group():
     assert candidate(1).fingerprint == "CsCl-221"
+
+
+def test_a_candidate_of_an_older_store_is_read():
+    now = candidate(1).model_dump(mode="json")
+    old = {"crystal" if key == "structure" else key: value for key, value in now.items()}
+    assert Candidate.model_validate_json(json.dumps(old)) == candidate(1)
+
+
+def test_a_candidate_knows_what_it_is():
+    pytest.importorskip("rdkit")
+    salt = candidate(1)
+    nitrile = Candidate.of(Molecule.from_smiles("N#CC"), salt.provenance)
+    assert (nitrile.id, nitrile.formula, nitrile.title) == (
+        "WEVYAHXRMPXWCK-UHFFFAOYSA-N",  # PubChem CID 6342
+        "C2H3N",
+        "CC#N",
+    )
+    assert nitrile.fingerprint == nitrile.id
+    assert nitrile.molecule.smiles == "CC#N"
+    for one, wrong in ((salt, "molecule"), (nitrile, "crystal"), (nitrile, "formulation")):
+        with pytest.raises(StructureError, match=f"not a {wrong}"):
+            getattr(one, wrong)
+    with pytest.raises(ValidationError, match="has no spacegroup"):
+        Candidate.model_validate(nitrile.model_dump() | {"spacegroup": 1})
+    with pytest.raises(ValidationError, match="a crystal needs spacegroup"):
+        Candidate.model_validate(salt.model_dump() | {"spacegroup": None})
+    with pytest.raises(ValidationError, match="a structure has cell_angstrom"):
+        Candidate.model_validate(salt.model_dump() | {"structure": {"atoms": 1}})
+
+
+def test_equal_mixtures_are_one_candidate():
+    pytest.importorskip("rdkit")
+
+    def mixture(*parts):
+        components = tuple(
+            Component(role=role, molecule=Molecule.from_smiles(smiles, seed), mole_fraction=x)
+            for role, smiles, x, seed in parts
+        )
+        return Candidate.of(Formulation(components=components), candidate(1).provenance)
+
+    one = mixture((Role.SOLVENT, "CC#N", 0.25, 0), (Role.SOLVENT, "COC(=O)OC", 0.75, 0))
+    same = mixture((Role.SOLVENT, "COC(=O)OC", 0.750001, 1), (Role.ADDITIVE, "N#CC", 0.249999, 2))
+    other = mixture((Role.SOLVENT, "COC(=O)OC", 0.7, 0), (Role.SOLVENT, "N#CC", 0.3, 0))
+    assert one.id == same.id != other.id
+    assert one.title == "25 % CC#N + 75 % COC(=O)OC"
 
 
 def test_every_active_calculation_can_end_and_every_ended_one_is_inactive():

@@ -34,7 +34,7 @@ def test_polymorphs_differ_in_what_surrounds_the_atoms() -> None:
             formula="ZnS",
             spacegroup=225,
             prototype=prototype,
-            crystal=Crystal.from_atoms(bulk("ZnS", prototype, a=a)),
+            structure=Crystal.from_atoms(bulk("ZnS", prototype, a=a)),
             provenance=Provenance(generator="test", operation="test"),
         )
         for prototype, a in (("rocksalt", 5.06), ("zincblende", 5.41))

@@ -30,7 +30,7 @@ def candidate(crystal, formula="NaCl", spacegroup=225):
         formula=formula,
         spacegroup=spacegroup,
         prototype="rocksalt",
-        crystal=crystal,
+        structure=crystal,
         provenance=Provenance(generator="test", operation="test"),
     )
 

@@ -33,7 +33,7 @@ def test_turned_crystals_have_the_same_features() -> None:
     turned = atoms.copy()
     turned.rotate(37, (1, 2, 3), rotate_cell=True)
     rows = EmbeddingDescriptor(MACE).describe(
-        [candidate.model_copy(update={"crystal": Crystal.from_atoms(a)}) for a in (atoms, turned)]
+        [candidate.model_copy(update={"structure": Crystal.from_atoms(a)}) for a in (atoms, turned)]
     )
     np.testing.assert_allclose(rows[1], rows[0], rtol=1e-5, atol=1e-6)
 
@@ -49,7 +49,7 @@ def test_elements_that_it_was_not_trained_on_are_named() -> None:
     candidate = example_candidates()[0]
     crystal = candidate.crystal.model_copy(update={"numbers": (94, 17)})
     with pytest.raises(StructureError, match=r"candidate NaCl: mace:bundled.* does not know Pu"):
-        EmbeddingDescriptor(MACE).describe([candidate.model_copy(update={"crystal": crystal})])
+        EmbeddingDescriptor(MACE).describe([candidate.model_copy(update={"structure": crystal})])
 
 
 def test_another_potential_is_refused() -> None:

@@ -32,7 +32,7 @@ def binary(cation: str, anion: str, prototype: str) -> tuple[Candidate, float]:
         formula=cation + anion,
         spacegroup=225,
         prototype=prototype,
-        crystal=crystal,
+        structure=crystal,
         provenance=Provenance(generator="test", operation="test"),
     )
     mass = float(atomic_masses[numbers].mean())
@@ -61,7 +61,7 @@ class TestConformance(SurrogateConformance):
         far = [bulk("Pb", "fcc", a=4.95), bulk("W", "bcc", a=3.16), bulk("Os", "hcp")]
         candidate, _ = binary("Na", "Cl", "rocksalt")
         rows = CrystalDescriptor(max_atoms=4).describe(
-            [candidate.model_copy(update={"crystal": Crystal.from_atoms(atoms)}) for atoms in far]
+            [candidate.model_copy(update={"structure": Crystal.from_atoms(atoms)}) for atoms in far]
         )
         data = self.example(self.rows)
         near = model.posterior(data.x).variance

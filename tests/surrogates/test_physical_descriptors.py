@@ -37,7 +37,7 @@ def metal(symbol: str, length: float) -> Candidate:
         formula=symbol,
         spacegroup=225,
         prototype="fcc",
-        crystal=Crystal.from_atoms(bulk(symbol, "fcc", a=length)),
+        structure=Crystal.from_atoms(bulk(symbol, "fcc", a=length)),
         provenance=Provenance(generator="test", operation="test"),
     )
 

@@ -36,7 +36,7 @@ def candidate(atoms: Atoms) -> Candidate:
         formula="ZnS",
         spacegroup=1,
         prototype="unknown",
-        crystal=Crystal.from_atoms(atoms),
+        structure=Crystal.from_atoms(atoms),
         provenance=Provenance(generator="test", operation="test"),
     )
 

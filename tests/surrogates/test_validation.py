@@ -116,7 +116,7 @@ def test_thermal_conductivity_of_unseen_formulas():
             formula=row["formula"],
             spacegroup=row["spacegroup_number"],
             prototype=row["prototype"],
-            crystal=Crystal(
+            structure=Crystal(
                 numbers=[atomic_numbers[symbol] for symbol in row["symbols"]],
                 cell_angstrom=row["cell"],
                 scaled_positions=row["scaled_positions"],

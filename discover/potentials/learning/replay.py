@@ -121,7 +121,7 @@ def _chosen_once(file: Path, choose: Callable[[], Sequence[Family]]) -> list[Fam
 
 
 def _of_candidate(candidate: Candidate) -> Family:
-    prototype = cast("PrototypeName", candidate.prototype)
+    prototype = cast("PrototypeName", candidate.title)
     return Family(f"candidate {candidate.id}", candidate.formula, prototype, candidate.crystal)
 
 

@@ -20,7 +20,10 @@ from discover import plugins
 from discover.calculations.base import JobInput, JobResult, job_id
 from discover.calculations.job import read_input, read_result, run_job, write_input
 from discover.errors import CalculationError
+from discover.records import content_hash
 from discover.structures.crystal import Crystal
+from discover.structures.molecule import Molecule
+from discover.structures.structure import Structure
 
 COPPER = Crystal.from_atoms(bulk("Cu", "fcc", a=3.6, cubic=True))
 
@@ -86,7 +89,7 @@ class FailsAtTheThird(Wrapped):
 
 
 def make_job(
-    directory: Path, engine: str = "emt", crystal: Crystal = COPPER, **engine_settings: object
+    directory: Path, engine: str = "emt", structure: Structure = COPPER, **engine_settings: object
 ) -> Path:
     """A job directory with its question in it."""
     settings = plugins.options_model(plugins.load("calculations", "agl"))()
@@ -94,12 +97,12 @@ def make_job(
     write_input(
         directory,
         JobInput(
-            id=job_id(crystal, "agl", settings, engine, options),
+            id=job_id(structure, "agl", settings, engine, options),
             kind="agl",
             engine=engine,
             settings=settings.model_dump(mode="json"),
             engine_settings=options.model_dump(mode="json"),
-            crystal=crystal,
+            structure=structure,
         ),
     )
     return directory
@@ -293,10 +296,26 @@ def test_what_was_computed_before_a_failure_is_kept(tmp_path, engines):
 
 
 def test_an_element_the_engine_lacks_is_a_failure(tmp_path):
-    directory = make_job(tmp_path / "job", crystal=Crystal.from_atoms(bulk("Si")))
+    directory = make_job(tmp_path / "job", structure=Crystal.from_atoms(bulk("Si")))
     result = run_job(directory)
     assert result.status == "failed"
     assert result.reason == "the engine 'emt' does not know Si"
+
+
+def test_another_sort_of_structure_is_a_failure(tmp_path):
+    hydrogen = Molecule(
+        smiles="[H][H]", numbers=(1, 1), positions_angstrom=((0, 0, 0), (0, 0, 0.74))
+    )
+    result = run_job(make_job(tmp_path / "job", structure=hydrogen))
+    assert (result.status, result.reason) == ("failed", "'agl' takes a crystal, not a molecule")
+
+
+def test_a_question_from_before_there_were_molecules_is_read(tmp_path):
+    directory = make_job(tmp_path / "job")
+    now = read_input(directory)
+    text = (directory / "input.json").read_text()
+    (directory / "input.json").write_text(text.replace('"structure"', '"crystal"'))
+    assert read_input(directory) == now
 
 
 def test_a_bug_is_a_crash_and_leaves_no_result(tmp_path, engines):
@@ -318,7 +337,7 @@ def test_a_directory_belongs_to_one_job(tmp_path):
     directory = make_job(tmp_path / "job")
     make_job(directory)
     with pytest.raises(CalculationError, match="belongs to job"):
-        make_job(directory, crystal=Crystal.from_atoms(bulk("Al")))
+        make_job(directory, structure=Crystal.from_atoms(bulk("Al")))
 
 
 @given(st.permutations(["cutoff", "mesh", "xc"]))
@@ -331,6 +350,15 @@ def test_id_does_not_depend_on_the_order_of_settings(order):
     assert job_id(COPPER, "agl", nothing, "gpaw", shuffled) == job_id(
         COPPER, "agl", nothing, "gpaw", plain
     )
+
+
+def test_the_id_of_a_crystal_is_the_one_it_always_had():
+    nothing = create_model("Nothing")()
+    content = {"kind": "agl", "settings": {}, "engine": "emt", "engine_settings": {}}
+    content |= {"numbers": [29] * 4, "positions": [[0.0, 0.0, 0.0]]}
+    content["cell"] = [[3.6, 0.0, 0.0], [0.0, 3.6, 0.0], [0.0, 0.0, 3.6]]
+    content["positions"] += [[0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]]
+    assert job_id(COPPER, "agl", nothing, "emt", nothing) == content_hash(content)
 
 
 @given(noise=st.floats(-4e-8, 4e-8))

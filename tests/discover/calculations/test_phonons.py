@@ -276,7 +276,7 @@ def job(engine="emt", **settings):
         engine=engine,
         settings={"supercell": [3, 3, 3], "mesh_length_angstrom": 10.0} | settings,
         engine_settings={},
-        crystal=COPPER,
+        structure=COPPER,
     )
 
 

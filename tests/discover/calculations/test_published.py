@@ -71,7 +71,7 @@ def compute(compound: Published, directory: Path) -> JobResult:
             engine="gpaw",
             settings=settings.model_dump(mode="json"),
             engine_settings=engine_settings.model_dump(mode="json"),
-            crystal=crystal,
+            structure=crystal,
         ),
     )
     subprocess.run(

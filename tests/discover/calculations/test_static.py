@@ -53,7 +53,12 @@ def test_a_cell_is_repeated_along_its_shortest_vector() -> None:
 def test_a_job_leaves_labelled_frames(crystal: Crystal, tmp_path: Path) -> None:
     settings = {"rattle_angstrom": 0.1, "min_atoms": 4, "frames": 2, "seed": 1}
     job = JobInput(
-        id="a", kind="static", engine="emt", settings=settings, engine_settings={}, crystal=crystal
+        id="a",
+        kind="static",
+        engine="emt",
+        settings=settings,
+        engine_settings={},
+        structure=crystal,
     )
     write_input(tmp_path, job)
     result = run_job(tmp_path)

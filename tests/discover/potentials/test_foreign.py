@@ -158,7 +158,7 @@ def test_a_job_runs_on_sevennet(l3i5, tmp_path):
         engine="potential",
         settings=settings.model_dump(mode="json"),
         engine_settings=chosen.model_dump(mode="json"),
-        crystal=crystal,
+        structure=crystal,
     )
     write_input(tmp_path, job)
     subprocess.run([sys.executable, "-m", "discover.calculations", tmp_path], check=True)

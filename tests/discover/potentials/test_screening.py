@@ -23,7 +23,7 @@ def candidate(identity, atoms, formula=None, spacegroup=225):
         formula=formula or atoms.get_chemical_formula("metal"),
         spacegroup=spacegroup,
         prototype="fcc",
-        crystal=Crystal.from_atoms(atoms),
+        structure=Crystal.from_atoms(atoms),
         provenance=Provenance(generator="test", operation="build"),
     )
 

@@ -67,7 +67,7 @@ def candidate(formula: str, prototype: str, spacegroup: int, a: float, **changes
         "formula": formula,
         "spacegroup": spacegroup,
         "prototype": prototype,
-        "crystal": crystal(formula, prototype, a),
+        "structure": crystal(formula, prototype, a),
         "provenance": Provenance(generator="prototypes", operation="decorate"),
         "state": CandidateState.READY,
     }

@@ -219,7 +219,7 @@ def test_a_closed_store_is_an_error(campaign_of: Make) -> None:
 def test_markdown_has_headline_progress_ranking_and_picture(reported: Any) -> None:
     text = markdown_report(reported.folder, reported.spec, reported.store, now=1.8e9)
     assert text.startswith("# heat-spreaders: highest lattice thermal conductivity\n")
-    assert "**Best: BN, 310 W/m/K** (F-43m, zincblende)" in text
+    assert "**Best: BN, 310 W/m/K** (F-43m zincblende)" in text
     assert "16 of 20 calculations · 2 failed" in text
     rows = [line for line in text.splitlines() if re.match(r"\| \d", line)]
     assert len(rows) == 10

@@ -38,7 +38,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             engine="potential",
             settings=SETTINGS,
             engine_settings={"potential": "emt"},
-            crystal=Crystal.from_atoms(atoms),
+            structure=Crystal.from_atoms(atoms),
         )
         write_input(folder / name, job)
         result = run_job(folder / name)

@@ -85,5 +85,5 @@ def test_title_names_the_cell() -> None:
 
 
 def test_legend_has_each_element_once_in_jmol_colours() -> None:
-    legend = element_colours(Crystal.from_atoms(bulk("CaF2", "fluorite", a=5.46)))
+    legend = element_colours(Crystal.from_atoms(bulk("CaF2", "fluorite", a=5.46)).numbers)
     assert legend == [("Ca", "#3dff00"), ("F", "#90e050")]  # jmol.sourceforge.net/jscolors

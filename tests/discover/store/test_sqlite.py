@@ -185,6 +185,17 @@ def test_a_newer_store_is_left_untouched(path):
     assert path.read_bytes() == before
 
 
+def test_an_older_store_is_used_and_then_left_to_newer_versions(path):
+    with closing(open_store(path, "campaign")) as store:
+        store.add_candidates([candidate(1)])
+    execute(path, "UPDATE candidates SET record = replace(record, '\"structure\"', '\"crystal\"')")
+    execute(path, "PRAGMA user_version = 1")
+    with closing(open_store(path, "campaign")) as store:
+        assert list(store.candidates()) == [candidate(1)]
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (FORMAT_VERSION,)
+
+
 def test_a_file_that_is_no_database(path):
     path.write_text("name: campaign\n" * 100)
     with pytest.raises(StoreError, match=r"store\.sqlite: .*not a SQLite database"):

@@ -257,7 +257,7 @@ def make_job(directory, crystal):
             engine="espresso",
             settings=settings.model_dump(mode="json"),
             engine_settings=options.model_dump(mode="json"),
-            crystal=crystal,
+            structure=crystal,
         ),
     )
     return directory

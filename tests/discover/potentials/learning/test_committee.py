@@ -65,7 +65,7 @@ def test_one_member_is_no_committee():
 
 def test_the_most_uncertain_candidates_come_first(metal):
     copper, silver = (
-        metal(s, crystal=Crystal.from_atoms(bulk(s, "fcc", a=a)))
+        metal(s, structure=Crystal.from_atoms(bulk(s, "fcc", a=a)))
         for s, a in (("Cu", 3.4), ("Ag", 4.1))
     )
     committee = Committee([Scaled(0.9), Scaled(1.1)])

@@ -36,7 +36,7 @@ def others(metal) -> list[Candidate]:
         "AlNi": bulk("NiAl", "rocksalt", a=4.6),
     }
     return [
-        metal(id=name, formula="NiAl", prototype="other", crystal=Crystal.from_atoms(cell))
+        metal(id=name, formula="NiAl", prototype="other", structure=Crystal.from_atoms(cell))
         for name, cell in cells.items()
     ]
 
