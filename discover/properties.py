@@ -48,6 +48,36 @@ PROPERTIES: dict[str, Property] = {
         Property("debye_temperature", "Debye temperature", "K", "log10", (1.0, 4e3)),
         Property("gruneisen_parameter", "Grüneisen parameter", "1", "none", (0.0, 6.0)),
         Property("minimum_frequency", "lowest phonon frequency", "THz", "none", (-60.0, 60.0)),
+        Property("oxidation_potential", "oxidation potential vs Li/Li⁺", "V", "none", (-3.0, 15.0)),
+        Property("reduction_potential", "reduction potential vs Li/Li⁺", "V", "none", (-8.0, 8.0)),
+        Property(
+            "vertical_oxidation_potential",
+            "vertical oxidation potential vs Li/Li⁺",
+            "V",
+            "none",
+            (-3.0, 15.0),
+        ),
+        Property(
+            "vertical_reduction_potential",
+            "vertical reduction potential vs Li/Li⁺",
+            "V",
+            "none",
+            (-8.0, 8.0),
+        ),
+        Property(
+            "lithium_binding_energy", "binding energy of Li⁺", "kJ/mol", "none", (-1000.0, 50.0)
+        ),
+        Property("dipole_moment", "dipole moment", "D", "none", (0.0, 40.0)),
+        Property("polarizability", "isotropic polarizability", "Å³", "none", (0.1, 500.0)),
+        Property(
+            "solvation_free_energy", "solvation free energy", "kJ/mol", "none", (-800.0, 100.0)
+        ),
+        Property("homo_energy", "energy of the HOMO", "eV", "none", (-30.0, 5.0)),
+        Property("lumo_energy", "energy of the LUMO", "eV", "none", (-15.0, 15.0)),
+        Property("ionic_conductivity", "ionic conductivity", "S/cm", "log10", (1e-16, 10.0)),
+        Property("diffusion_coefficient", "diffusion coefficient", "cm²/s", "log10", (1e-18, 1e-2)),
+        Property("activation_energy", "activation energy", "eV", "none", (0.0, 5.0)),
+        Property("density", "density", "g/cm³", "none", (0.05, 25.0)),
     )
 }
 
