@@ -421,3 +421,21 @@ def _listed(words: list[str] | None) -> list[str]:
 
 def _tell(line: str) -> None:
     typer.echo(line, err=True)
+
+
+@app.command()
+def page(
+    candidates: Annotated[int, typer.Option(min=10, help="Candidates in the store.")] = 100_000,
+    results: Annotated[int, typer.Option(min=2, help="Computed ones among them.")] = 300,
+    descriptors: Annotated[int, typer.Option(min=2, help="Numbers that describe one.")] = 150,
+    *,
+    seed: int = 0,
+    as_json: Json = False,
+) -> None:
+    """Seconds until the campaign page of a large campaign is first seen."""
+    from discover.benchmark import page as benchmark
+
+    result = benchmark.run(
+        candidates=candidates, results=results, descriptors=descriptors, seed=seed, told=_tell
+    )
+    print_json(result) if as_json else benchmark.show(result)
