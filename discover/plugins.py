@@ -75,6 +75,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "greedy": "discover.acquisition.functions:greedy",
         "random": "discover.acquisition.functions:random_choice",
         "extremes": "discover.acquisition.functions:extremes",
+        "qlognehvi": "discover.acquisition.multi.hypervolume:NoisyHypervolumeImprovement",
+        "qlogei": "discover.acquisition.multi.scalarized:ScalarizedImprovement",
+        "parego": "discover.acquisition.multi.scalarized:ParEGO",
+        "desirability": "discover.acquisition.multi.desirability:Desirability",
     },
     "calculations": {
         "agl": "discover.calculations.agl:AGL",

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from discover import plugins
-from discover.acquisition.context import Array, Context, Orientation
+from discover.acquisition.context import LOGARITHMIC, Array, Context, Orientation
+from discover.acquisition.multi.context import is_joint
 from discover.errors import DiscoverError, PluginError
 
 if TYPE_CHECKING:
@@ -26,7 +27,15 @@ SUPPLIED = ("model", "best_f", "X_pending", "X_baseline", "candidate_set")
 
 
 class Acquisition(Protocol):
-    """Scores candidates in one orientation; the higher score is computed first."""
+    """Scores candidates in one orientation; the higher score is computed first.
+
+    `logarithmic`: the scores are logarithms of what is gained.
+    """
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether they are."""
+        ...
 
     def score(
         self,
@@ -71,7 +80,9 @@ def load_acquisition(
             f"acquisition {name!r} must take (mean, std, context), and options after a *: {error}"
         ) from None
     checked = _checked(name, target, given, [p for p in parameters if p not in positional])
-    return PlainFunction(name, partial(target, **checked))
+    return PlainFunction(
+        name, partial(target, **checked), logarithmic=getattr(target, LOGARITHMIC, False)
+    )
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,7 @@ class PlainFunction:
 
     name: str
     function: Callable[[Array, Array, Context], Array]
+    logarithmic: bool = False
 
     def score(
         self,
@@ -110,6 +122,11 @@ class BoTorchClass:
     name: str
     cls: Any
     options: dict[str, Any]
+
+    @property
+    def logarithmic(self) -> bool:
+        """As BoTorch marks its classes."""
+        return bool(getattr(self.cls, "_log", False))
 
     def score(
         self,
@@ -155,6 +172,11 @@ class BoTorchClass:
 def _of_class(name: str, target: Any, given: dict[str, Any]) -> Acquisition:
     from botorch.acquisition import AcquisitionFunction
 
+    if is_joint(target):
+        raise PluginError(
+            f"acquisition {name!r} trades off several objectives, and here there is one: list them "
+            "under objectives, or choose another acquisition"
+        )
     if not issubclass(target, AcquisitionFunction):
         raise PluginError(
             f"acquisition {name!r} is a class but not a BoTorch AcquisitionFunction; "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,16 @@ import numpy.typing as npt
 from discover.objectives import Goal
 
 Array = npt.NDArray[np.float64]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+LOGARITHMIC = "logarithmic"
+"""Attribute of a function whose scores are logarithms of what is gained."""
+
+
+def logarithmic(function: Function) -> Function:
+    """Marks an acquisition function whose scores are logarithms, so that constraints weight it so."""
+    setattr(function, LOGARITHMIC, True)
+    return function
 
 
 @dataclass(frozen=True)

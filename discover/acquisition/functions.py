@@ -11,17 +11,19 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from discover.acquisition.context import Array, Context
+from discover.acquisition.context import Array, Context, logarithmic
 
 SCREENING_STDS = 3.0
 """A candidate of a large pool takes part in Thompson sampling by its mean plus so many deviations."""
 
 
+@logarithmic
 def log_expected_improvement(mean: Array, std: Array, context: Context) -> Array:
     """Logarithm of the expected improvement over the best value observed."""
     return log_ei((mean - context.best) / std) + np.log(std)
 
 
+@logarithmic
 def extremes(mean: Array, std: Array, context: Context) -> Array:
     """Two-sided: log of the expected improvement above the best plus that below the lowest value."""
     above = log_ei((mean - context.best) / std)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from discover.acquisition.adapters import Acquisition
-from discover.acquisition.context import Array, Context, orientations
+from discover.acquisition.context import Array, Context, Orientation, orientations
 from discover.errors import SurrogateError
 from discover.objectives import Goal
 
@@ -44,6 +44,37 @@ class Selection:
     scored: int = 0
 
 
+LogFeasible = Callable[[Array], Array]
+"""From descriptors (n x d) to the logarithm of the probability (n) that all constraints are met."""
+
+
+@dataclass(frozen=True)
+class Constrained:
+    """An acquisition weighted with the probability that a candidate meets the constraints.
+
+    Schonlau, Welch & Jones (1998) for the expected improvement; what is no logarithm is counted from the
+    lowest score of those that are compared, so that the weight always lowers it.
+    """
+
+    acquisition: Acquisition
+    log_feasible: LogFeasible
+
+    @property
+    def logarithmic(self) -> bool:
+        """As the acquisition itself."""
+        return self.acquisition.logarithmic
+
+    def score(
+        self, mean: Array, std: Array, context: Context, belief: Belief, orientation: Orientation
+    ) -> Array:
+        """The acquisition's own scores, weighted."""
+        scores = self.acquisition.score(mean, std, context, belief, orientation)
+        log_probability = self.log_feasible(context.features)
+        if self.logarithmic:
+            return scores + log_probability
+        return np.asarray((scores - scores.min()) * np.exp(log_probability))
+
+
 def select(
     model: Model,
     features: Array,
@@ -58,6 +89,7 @@ def select(
     n: int = 1,
     seed: int = 0,
     seconds: float | None = None,
+    log_feasible: LogFeasible | None = None,
 ) -> list[Selection]:
     """Picks `n` candidates (fewer where the pool is smaller), each given the ones before it.
 
@@ -68,6 +100,10 @@ def select(
     pending for the next one. A pool of more than `SHORTLIST` is screened in chunks first, so that
     `features` may be a memory map of any size; the picks are then made among the `SHORTLIST` best. Ties
     go to the candidate that comes first.
+
+    Where there are constraints, `log_feasible` tells the logarithm of the probability that a candidate
+    meets them: scores that are logarithms (see `Acquisition.logarithmic`) get it added, others are
+    counted from the lowest one and multiplied by the probability.
 
     Screening ends after `seconds`: the picks are then the best of the chunks, in an order drawn by
     `seed`, that were scored by then, one at least.
@@ -95,6 +131,8 @@ def select(
     )
     with torch.no_grad():
         belief = Belief(model, torch.from_numpy(running))
+        if log_feasible is not None:
+            acquisition = Constrained(acquisition, log_feasible)
         shortlist, scored = np.arange(len(features)), len(features)
         if len(features) > SHORTLIST:
             shortlist, scored = _screened(context, belief, acquisition, seconds)

@@ -18,9 +18,10 @@ from pydantic import Field
 
 from discover.acquisition.adapters import load_acquisition
 from discover.acquisition.conformance import AcquisitionConformance
+from discover.acquisition.multi.context import is_joint
 from discover.acquisition.selection import select
 from discover.errors import PluginError
-from discover.plugins import BUILT_IN
+from discover.plugins import BUILT_IN, load
 
 
 def optimistic(mean, std, context):
@@ -44,8 +45,13 @@ class NeedsMore(AcquisitionFunction):
         super().__init__(model)
 
 
+ONE_PROPERTY = sorted(
+    name for name in BUILT_IN["acquisitions"] if not is_joint(load("acquisitions", name))
+)
+
+
 class TestBuiltIn(AcquisitionConformance):
-    @pytest.fixture(params=sorted(BUILT_IN["acquisitions"]))
+    @pytest.fixture(params=ONE_PROPERTY)
     def mine(self, request):
         return load_acquisition(request.param)
 
@@ -223,3 +229,8 @@ def test_native_pending_points_are_handed_over():
         n=2,
     )
     assert seen == [(2, "SharedScaleGP"), (3, "SharedScaleGP")]
+
+
+def test_an_acquisition_for_several_objectives_says_so():
+    with pytest.raises(PluginError, match="trades off several objectives"):
+        load_acquisition("qlognehvi")

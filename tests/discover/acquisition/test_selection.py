@@ -177,3 +177,17 @@ def test_a_pool_smaller_than_asked_for_is_used_up(model):
 def test_one_row_for_each_id(model):
     with pytest.raises(ValueError, match="one row for each id"):
         pick(model, "logei", POOL, IDS[:5])
+
+
+@pytest.mark.parametrize("name", ["logei", "ucb", "thompson", "greedy"])
+def test_what_hardly_meets_the_constraints_is_not_picked(model, name):
+    def log_feasible(x):
+        return np.where(x[:, 2] < 0.3, 0.0, -700.0)
+
+    picks = pick(model, name, n=3, log_feasible=log_feasible)
+    assert (POOL[[one.index for one in picks], 2] < 0.3).all()
+
+
+def test_constraints_that_all_meet_change_nothing(model):
+    free = pick(model, "logei", n=3)
+    assert pick(model, "logei", n=3, log_feasible=lambda x: np.zeros(len(x))) == free

@@ -1,0 +1,1 @@
+"""What to compute next where several properties matter at once."""
