@@ -82,6 +82,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "calculations": {
         "agl": "discover.calculations.agl:AGL",
+        "molecule": "discover.calculations.molecule:MolecularProperties",
         "static": "discover.calculations.static:Static",
         "phonons": "discover.calculations.phonons:Phonons",
     },
@@ -91,6 +92,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "vasp": "discover.calculations.engines.vasp:VASPEngine",
         "emt": "discover.calculations.engines.emt:EMTEngine",
         "potential": "discover.calculations.engines.potential:PotentialEngine",
+        "pyscf": "discover.calculations.engines.pyscf:PySCFEngine",
     },
     "dispatchers": {
         "local": "discover.dispatch.local:LocalDispatcher",

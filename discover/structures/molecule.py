@@ -73,7 +73,7 @@ class Molecule(BaseModel):
         canonical = Chem.MolToSmiles(parsed)
         mol = Chem.AddHs(Chem.MolFromSmiles(canonical))
         parameters = AllChem.ETKDGv3()
-        parameters.randomSeed = seed
+        parameters.randomSeed = seed + 1  # from 0 RDKit makes the same geometry each time
         conformers = list(AllChem.EmbedMultipleConfs(mol, CONFORMERS, parameters))
         if not conformers:
             raise StructureError(f"{smiles!r}: no three-dimensional geometry could be made")

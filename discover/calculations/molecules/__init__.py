@@ -1,0 +1,1 @@
+"""The parts of the kind `molecule`: geometries, redox states, the complex with a lithium ion."""
