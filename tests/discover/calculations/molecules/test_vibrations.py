@@ -15,7 +15,7 @@ from discover.calculations.molecules.vibrations import gibbs_correction, hessian
 SPRING = 30.0  # eV/Å²
 
 
-class Spring(Calculator):
+class Spring(Calculator):  # type: ignore[misc]
     """Two atoms at 1 Å."""
 
     implemented_properties = ("energy", "forces")
