@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, FiniteFloat, JsonValue, model_validator
 
@@ -44,21 +44,43 @@ class JobInput(Record):
 
 
 class Value(Record):
-    """One property value of a result, with its unit; `quarantined` says why it is not trusted."""
+    """One property value of a result, with its unit; `quarantined` says why it is not trusted.
+
+    `bound` says that the true value lies below or above this one, where no more could be found out.
+    `uncertainty` is one standard error on the scale on which the property is learnt: in decades where
+    that is log10, else in `unit`.
+    """
 
     property: str
     value: FiniteFloat
     unit: str
     quarantined: str | None = None
+    bound: Literal["below", "above"] | None = None
+    uncertainty: FiniteFloat | None = None
 
     @classmethod
-    def of(cls, name: str, value: float, quarantined: str | None = None) -> Value:
+    def of(
+        cls,
+        name: str,
+        value: float,
+        quarantined: str | None = None,
+        *,
+        bound: Literal["below", "above"] | None = None,
+        uncertainty: float | None = None,
+    ) -> Value:
         """The value of a known property in its unit, quarantined where it is not plausible."""
         known = property_named(name)
         low, high = known.plausible
         if quarantined is None and not low <= value <= high:
             quarantined = f"{value:.4g} {known.unit} is outside the plausible {low:g} to {high:g}"
-        return cls(property=name, value=value, unit=known.unit, quarantined=quarantined)
+        return cls(
+            property=name,
+            value=value,
+            unit=known.unit,
+            quarantined=quarantined,
+            bound=bound,
+            uncertainty=uncertainty,
+        )
 
 
 class JobResult(Record):
