@@ -32,6 +32,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         403: "The request does not come from a page of ours.",
         404: "There is nothing of this name.",
         409: "It cannot be done as things are.",
+        422: "The request does not fit the schema.",
         503: "The store does not answer.",
     }.items()
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
+from pydantic import ValidationError
 
 from discover.campaign import CampaignSpec, load_campaign
 from discover.errors import CampaignError
@@ -34,13 +35,20 @@ def raise_budget(path: Path, order: BudgetOrder) -> CampaignSpec:
     text = path.read_text(encoding="utf-8")
     for key, value in wanted.items():
         text = _with(text, key, f"{value:g}" if isinstance(value, float) else str(value))
-    if CampaignSpec.model_validate(yaml.safe_load(text)) != expected:
+    if not _says(text, expected):
         raise CampaignError(
             f"{path}: the section {KEY} is written in a way that cannot be changed from here "
             "(an anchor or a merge key?): change it by hand"
         )
     write_atomically(path, text)
     return expected
+
+
+def _says(text: str, expected: CampaignSpec) -> bool:
+    try:
+        return CampaignSpec.model_validate(yaml.safe_load(text)) == expected
+    except (yaml.YAMLError, ValidationError):
+        return False
 
 
 def _with(text: str, key: str, value: str) -> str:
