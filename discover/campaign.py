@@ -30,6 +30,7 @@ from discover.objectives import (
 from discover.objectives import Goal as Goal  # noqa: PLC0414 - imported from here
 from discover.properties import Property, property_named
 from discover.section import Section
+from discover.structures.molecule_validity import MoleculeFilters
 
 
 class Plugin(Section):
@@ -64,12 +65,14 @@ class RelaxationSettings(Section):
 
 
 class Filters(Section):
-    """Hard limits on relaxed structures; what fails one is kept with its reason."""
+    """Hard limits on candidates; what fails one is kept with its reason."""
 
     min_distance_ratio: float = Field(0.6, gt=0, lt=1)
-    """Shortest distance allowed, as a share of the sum of the covalent radii."""
+    """Shortest distance allowed in a crystal, as a share of the sum of the covalent radii."""
     max_formation_energy_ev_per_atom: FiniteFloat | None = 0.0
     """Formation energy from the elements with the same potential, in eV/atom; null: no limit."""
+    molecules: MoleculeFilters = MoleculeFilters()
+    """Limits on molecules, where those are what is searched."""
 
 
 class CalculationSettings(Section):

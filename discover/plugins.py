@@ -28,6 +28,9 @@ from discover.errors import MissingDependencyError, PluginError
 BUILT_IN: dict[str, dict[str, str]] = {
     "generators": {
         "prototypes": "generators.prototypes:PrototypeGenerator",
+        "enumerate": "generators.functionalization:EnumerationGenerator",
+        "mutate": "generators.mutation:MutationGenerator",
+        "formulation": "generators.mixtures:FormulationGenerator",
     },
     "potentials": {
         "chgnet": "discover.potentials.chgnet:CHGNetPotential",
@@ -36,6 +39,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "mattersim": "discover.potentials.mattersim:MatterSimPotential",
         "fairchem": "discover.potentials.fairchem:FAIRChemPotential",
         "emt": "discover.potentials.emt:EMTPotential",
+        "xtb": "discover.potentials.xtb:XTBPotential",
     },
     "descriptors": {
         "composition": "surrogates.descriptors:CompositionDescriptor",
@@ -45,6 +49,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "physical": "surrogates.physical_descriptors:PhysicalDescriptor",
         "embedding": "surrogates.embedding:EmbeddingDescriptor",
         "crystal": "surrogates.graph_descriptor:CrystalDescriptor",
+        "molecule": "surrogates.molecule_descriptors:MoleculeDescriptor",
+        "morgan": "surrogates.molecule_descriptors:MorganDescriptor",
+        "xtb": "surrogates.xtb_descriptor:XTBDescriptor",
+        "formulation": "surrogates.formulation_descriptor:FormulationDescriptor",
     },
     "surrogates": {
         "gp": "surrogates.gp:GaussianProcess",

@@ -11,7 +11,7 @@ from typing import Any
 
 from discover import plugins
 from discover.acquisition.adapters import load_acquisition
-from discover.calculations.base import Engine, ExplainsElements
+from discover.calculations.base import Engine, ExplainsElements, check_engine
 from discover.campaign import CalculationSettings, CampaignSpec, Learning, parse_schema, read_spec
 from discover.dispatch.creation import make_dispatcher
 from discover.errors import CampaignError, DiscoverError, MachineError
@@ -20,6 +20,11 @@ from discover.potentials import load_potential
 from discover.potentials.base import Potential
 from discover.records import ACTIVE_STATES, CalculationState
 from discover.store.base import Store
+from discover.structures.crystal import Crystal
+from discover.structures.formulation import Formulation
+from discover.structures.molecule import Molecule
+from discover.structures.molecule_validity import pattern
+from discover.structures.structure import sort_made, sort_name, sorts_taken
 
 LOW_DISK_BYTES = 200 * 2**20
 FIXED_KEYS = (
@@ -215,7 +220,15 @@ def _surroundings(spec: CampaignSpec, source: str, base: Path, faulty: set[str])
 
     generator = plugin("generator", "generators", spec.generator.name, spec.generator.options)
     plugin("surrogate", "surrogates", spec.surrogate.name, spec.surrogate.options)
-    potential = part("potential", lambda: load_potential(spec.potential, base))
+    made = sort_made(generator)
+    asked = spec.relaxation.enabled or (
+        made is Crystal and spec.filters.max_formation_energy_ev_per_atom is not None
+    )
+    potential = None
+    if made is Crystal or asked:
+        potential = part("potential", lambda: load_potential(spec.potential, base))
+    if generator:
+        problems += _sort_problems(spec, source, base, faulty, made, potential if asked else None)
     used = generator.elements() if generator else frozenset()
     for section, rung in _keyed_rungs(spec):
         kind = plugin(f"{section}.kind", "calculations", rung.kind, rung.settings)
@@ -225,6 +238,13 @@ def _surroundings(spec: CampaignSpec, source: str, base: Path, faulty: set[str])
                 f"{source}: {section}.kind: {rung.kind!r} does not compute "
                 f"{spec.objective.property!r}; it computes: {', '.join(kind.properties)}"
             )
+        if kind and generator and made not in sorts_taken(kind):
+            problems.append(
+                f"{source}: {section}.kind: {rung.kind!r} takes {_named(sorts_taken(kind))}, and the "
+                f"generator {spec.generator.name!r} makes {_named((made,))}: choose another of the two"
+            )
+        if kind and engine:
+            part(f"{section}.engine", partial(check_engine, kind, engine))
         if engine:
             known = part(f"{section}.engine", partial(_elements_of, engine)) or used
             if isinstance(engine, ExplainsElements):
@@ -236,11 +256,50 @@ def _surroundings(spec: CampaignSpec, source: str, base: Path, faulty: set[str])
                 problems += _unknown(used - known, source, f"{section}.engine", rung.engine)
     if spec.learning and not faulty & {"learning", "calculation", "ladder"}:
         problems += _learning_problems(spec, spec.learning, source, base, potential)
-    asked = spec.relaxation.enabled or spec.filters.max_formation_energy_ev_per_atom is not None
     if potential and asked:
         known = part("potential", potential.elements) or used
         problems += _unknown(used - known, source, "potential", spec.potential)
     return problems
+
+
+def _sort_problems(
+    spec: CampaignSpec,
+    source: str,
+    base: Path,
+    faulty: set[str],
+    made: type,
+    potential: Potential | None,
+) -> list[str]:
+    """Descriptors, potential and filters that do not fit the sort of structure that is made."""
+    problems = []
+    for number, name in enumerate(spec.descriptors if "descriptors" not in faulty else ()):
+        takes = sorts_taken(plugins.load("descriptors", name, base))
+        if made not in takes:
+            problems.append(
+                f"{source}: descriptors.{number}: {name!r} describes {_named(takes)}, and the generator "
+                f"{spec.generator.name!r} makes {_named((made,))}"
+            )
+    if made is Formulation and spec.relaxation.enabled:
+        problems.append(
+            f"{source}: relaxation.enabled: a formulation has no geometry to relax: set it to false"
+        )
+    elif potential is not None and made not in sorts_taken(potential):
+        problems.append(
+            f"{source}: potential: {spec.potential!r} relaxes {_named(sorts_taken(potential))}, and the "
+            f"generator {spec.generator.name!r} makes {_named((made,))}: choose another, or set "
+            "relaxation.enabled to false"
+        )
+    if made is Molecule and "filters" not in faulty:
+        for number, smarts in enumerate(spec.filters.molecules.forbidden_groups):
+            try:
+                pattern(smarts)
+            except DiscoverError as error:
+                problems.append(f"{source}: filters.molecules.forbidden_groups.{number}: {error}")
+    return problems
+
+
+def _named(sorts: tuple[type, ...]) -> str:
+    return " or ".join(f"{sort_name(sort)}s" for sort in sorts)
 
 
 def _learning_problems(

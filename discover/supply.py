@@ -8,10 +8,13 @@ from discover import plugins
 from discover.campaign import CampaignSpec
 from discover.errors import PluginError, StructureError
 from discover.folder import CampaignFolder
+from discover.incumbents import incumbents
 from discover.ladder import on_ladder, rung_index, unstable
 from discover.pool import KnownCandidates, Pool
 from discover.records import Calculation, Candidate, CandidateState
 from discover.store.base import Store
+from discover.structures.crystal import Crystal
+from discover.structures.structure import sort_made
 from surrogates.descriptors import descriptors_named, featurize
 
 if TYPE_CHECKING:
@@ -76,7 +79,13 @@ class CandidateSupply:
 
         position = int(self._store.value("position") or 0)
         draw = self._generator.propose(
-            n, GeneratorContext(seed=self._spec.seed, position=position, known=self._known.ids)
+            n,
+            GeneratorContext(
+                seed=self._spec.seed,
+                position=position,
+                known=self._known.ids,
+                best=incumbents(self._store, self._spec),
+            ),
         )
         if not draw.candidates and not draw.exhausted:
             raise PluginError(
@@ -88,23 +97,35 @@ class CandidateSupply:
 
     def screen(self, proposed: list[Candidate]) -> list[Candidate]:
         """Relax, filter and featurize; the answers are stored in one go, the ready ones pooled."""
-        from discover.potentials.screening import screen
-
         namesakes = (
             self._store.candidate(i) for i in self._known.of_formulas(c.formula for c in proposed)
         )
-        screened = screen(
-            proposed,
-            self._potential_in_use(),
-            self._spec.relaxation,
-            self._spec.filters,
-            references=self._folder.models,
-            others=[c for c in namesakes if c.state is CandidateState.READY],
-        )
+        twins = [c for c in namesakes if c.state is CandidateState.READY]
+        screened = self._filtered(proposed, twins)
         answered = [self._featurized(c) if c.state is CandidateState.READY else c for c in screened]
         self._store.update_candidates(answered)
         self.pool.add(c for c in answered if c.state is CandidateState.READY)
         return answered
+
+    def _filtered(self, proposed: list[Candidate], twins: list[Candidate]) -> list[Candidate]:
+        spec = self._spec
+        if sort_made(self._generator) is Crystal:
+            from discover.potentials.screening import screen
+
+            return screen(
+                proposed,
+                self._potential_in_use(),
+                spec.relaxation,
+                spec.filters,
+                references=self._folder.models,
+                others=twins,
+            )
+        from discover.molecule_screening import screen_molecules
+
+        potential = self._potential_in_use() if spec.relaxation.enabled else None
+        return screen_molecules(
+            proposed, spec.filters.molecules, spec.relaxation, potential, others=twins
+        )
 
     def _potential_in_use(self) -> Potential:
         """The one that was adopted last, which is loaded once."""

@@ -18,7 +18,9 @@ from collections.abc import Callable
 from ase.data import chemical_symbols
 
 from discover.records import Candidate, CandidateState
+from discover.structures.crystal import Crystal
 from discover.structures.fingerprint import find_duplicate, reduced_formula
+from discover.structures.structure import atomic_numbers, sort_made
 from discover.structures.symmetry import spacegroup
 from generators.base import Generator, GeneratorContext, Proposal
 
@@ -81,14 +83,17 @@ class GeneratorConformance:
         assert known.isdisjoint(candidate.id for candidate in again.candidates)
 
     def test_no_duplicates(self, make_generator: NewGenerator) -> None:
-        """Neither ids nor crystals come twice."""
+        """Neither ids nor structures come twice."""
         by_fingerprint: dict[str, dict[str, Candidate]] = {}
         for candidate in self._candidates(make_generator()):
             others = by_fingerprint.setdefault(candidate.fingerprint, {})
             assert candidate.id not in others, f"{candidate.id} was proposed twice"
-            crystals = {other: known.crystal for other, known in others.items()}
-            twin = find_duplicate(candidate.crystal, crystals)
-            assert twin is None, f"{candidate.id} and {twin} are the same crystal"
+            if isinstance(candidate.structure, Crystal):
+                crystals = {other: known.crystal for other, known in others.items()}
+                twin = find_duplicate(candidate.crystal, crystals)
+            else:
+                twin = next(iter(others), None)
+            assert twin is None, f"{candidate.id} and {twin} are the same structure"
             others[candidate.id] = candidate
 
     def test_the_end_is_honest(self, make_generator: NewGenerator) -> None:
@@ -103,14 +108,20 @@ class GeneratorConformance:
                 assert after.candidates == ()
 
     def test_candidates_are_what_they_say(self, make_generator: NewGenerator) -> None:
-        """Formula, space group, state, elements and provenance fit the crystal and the generator."""
+        """Sort, formula, space group, state, elements and provenance fit structure and generator."""
         generator = make_generator()
         for candidate in self._candidates(generator):
-            assert candidate.formula == reduced_formula(candidate.crystal)
-            assert candidate.spacegroup == spacegroup(candidate.crystal)
+            structure = candidate.structure
+            assert isinstance(structure, sort_made(generator))
+            if isinstance(structure, Crystal):
+                assert candidate.formula == reduced_formula(structure)
+                assert candidate.spacegroup == spacegroup(structure)
+            else:
+                assert candidate.formula == structure.formula
+                assert candidate.id == Candidate.of(structure, candidate.provenance).id
             assert candidate.state is CandidateState.PROPOSED
             assert candidate.provenance.generator
             assert candidate.provenance.operation
-            symbols = {chemical_symbols[number] for number in candidate.crystal.numbers}
+            symbols = {chemical_symbols[number] for number in atomic_numbers(structure)}
             assert symbols <= generator.elements()
             assert Candidate.model_validate_json(candidate.model_dump_json()) == candidate

@@ -24,6 +24,8 @@ import torch
 from discover.errors import SurrogateError
 from discover.records import Candidate, Provenance
 from discover.structures.crystal import Crystal
+from discover.structures.formulation import Component, Formulation, Role
+from discover.structures.molecule import Molecule
 from surrogates.base import Surrogate, TrainingData
 from surrogates.descriptors import Descriptor, featurize
 from surrogates.gaussian import joint_moments
@@ -343,12 +345,19 @@ def example_candidates(*, conventional: bool = False) -> list[Candidate]:
 
 
 class DescriptorConformance:
-    """The contract of `surrogates.descriptors.Descriptor`; subclass it, give it `make_descriptor`."""
+    """The contract of `surrogates.descriptors.Descriptor`; subclass it, give it `make_descriptor`.
+
+    What is described are crystals; `MoleculeDescriptorConformance` is for those of other sorts.
+    """
+
+    def candidates(self, *, again: bool = False) -> list[Candidate]:
+        """Three different candidates; `again`: the same ones, given in another way."""
+        return example_candidates(conventional=again)
 
     def test_one_row_of_named_finite_numbers_each(self, make_descriptor: NewDescriptor) -> None:
         """As many columns as names, no name twice."""
         descriptor = make_descriptor()
-        rows = descriptor.describe(example_candidates())
+        rows = descriptor.describe(self.candidates())
         assert rows.shape == (3, len(descriptor.names))
         assert rows.dtype == np.float64
         assert np.isfinite(rows).all()
@@ -356,28 +365,61 @@ class DescriptorConformance:
 
     def test_a_row_depends_on_its_candidate_alone(self, make_descriptor: NewDescriptor) -> None:
         """Not on the other ones, their order, or what was described before."""
-        candidates = example_candidates()
+        candidates = self.candidates()
         rows = make_descriptor().describe(candidates)
         descriptor = make_descriptor()
         for candidate, row in reversed(list(zip(candidates, rows, strict=True))):
             np.testing.assert_array_equal(descriptor.describe([candidate]), [row])
 
-    def test_crystals_are_told_apart(self, make_descriptor: NewDescriptor) -> None:
-        """Three different crystals, three different rows."""
-        assert len(np.unique(make_descriptor().describe(example_candidates()), axis=0)) == 3
+    def test_structures_are_told_apart(self, make_descriptor: NewDescriptor) -> None:
+        """Three different structures, three different rows."""
+        assert len(np.unique(make_descriptor().describe(self.candidates()), axis=0)) == 3
 
-    def test_the_choice_of_cell_does_not_matter(self, make_descriptor: NewDescriptor) -> None:
-        """The primitive and the conventional cell are the same crystal."""
+    def test_how_a_structure_is_given_does_not_matter(self, make_descriptor: NewDescriptor) -> None:
+        """The primitive and the conventional cell, or two ways to write a SMILES."""
         descriptor = make_descriptor()
-        primitive = descriptor.describe(example_candidates())
-        conventional = descriptor.describe(example_candidates(conventional=True))
-        np.testing.assert_allclose(conventional, primitive, rtol=1e-6, atol=1e-9)
+        rows = descriptor.describe(self.candidates())
+        again = descriptor.describe(self.candidates(again=True))
+        np.testing.assert_allclose(again, rows, rtol=1e-6, atol=1e-9)
 
     def test_candidates_are_featurized(self, make_descriptor: NewDescriptor) -> None:
         """Its rows become the features of the candidates, which stay what they are."""
-        candidates = example_candidates()
+        candidates = self.candidates()
         descriptor = make_descriptor()
         featurized = featurize(candidates, [descriptor])
         rows = [tuple(row.tolist()) for row in descriptor.describe(candidates)]
         assert [c.features for c in featurized] == rows
         assert [c.model_copy(update={"features": None}) for c in featurized] == candidates
+
+
+class MoleculeDescriptorConformance(DescriptorConformance):
+    """The same for a descriptor of molecules, or with `sort = Formulation` of those."""
+
+    sort: type = Molecule
+
+    def candidates(self, *, again: bool = False) -> list[Candidate]:
+        """Three molecules, or each of them with a salt."""
+        solvents = (
+            ("C1OC(=O)OC1", "O(C)C(=O)OC", "N#CC") if again else ("O=C1OCCO1", "COC(=O)OC", "CC#N")
+        )
+        provenance = Provenance(generator="conformance", operation="read")
+        molecules = [Molecule.from_smiles(smiles) for smiles in solvents]
+        if self.sort is Molecule:
+            return [Candidate.of(molecule, provenance) for molecule in molecules]
+        ions = [(Role.CATION, "[Li+]"), (Role.ANION, "F[B-](F)(F)F")]
+        salt = [
+            Component(role=role, molecule=Molecule.from_smiles(smiles), mole_fraction=0.1)
+            for role, smiles in ions
+        ]
+        return [
+            Candidate.of(
+                Formulation(
+                    components=(
+                        *salt,
+                        Component(role=Role.SOLVENT, molecule=molecule, mole_fraction=0.8),
+                    )
+                ),
+                provenance,
+            )
+            for molecule in molecules
+        ]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from discover.report import structures
 from discover.report.structures import ElementColour, crystal_svg
 from discover.structures.crystal import Crystal
-from discover.structures.formulation import Formulation
 from discover.structures.molecule import Molecule
-from discover.structures.structure import Structure
+from discover.structures.structure import Structure, atomic_numbers
 
 _WIDTH, _HEIGHT = 220, 170
 """Of a molecule's drawing, in its own units."""
@@ -50,12 +48,4 @@ def molecule_svg(molecule: Molecule, caption: str = "") -> str:
 
 def element_colours(structure: Structure) -> list[ElementColour]:
     """Each element once with its colour, in the order of its first atom."""
-    return structures.element_colours(_numbers(structure))
-
-
-def _numbers(structure: Structure) -> Iterator[int]:
-    if isinstance(structure, Formulation):
-        for component in structure.components:
-            yield from component.molecule.numbers
-    else:
-        yield from structure.numbers
+    return structures.element_colours(atomic_numbers(structure))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from discover.errors import StructureError
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
 
 CONFORMERS = 10
 """Embedded geometries of which the one with the lowest force-field energy is taken."""
+
+
+Array = npt.NDArray[np.float64]
+
+_AXES = np.vstack([np.eye(3), -np.eye(3)])
+_THIRDS = 2 * np.pi * np.arange(3) / 3
+_DIRECTIONS: dict[int, Array] = {
+    6: _AXES,
+    5: np.vstack([np.c_[np.cos(_THIRDS), np.sin(_THIRDS), np.zeros(3)], _AXES[[2, 5]]]),
+}
+"""Unit vectors to the corners of an octahedron and of a trigonal bipyramid."""
 
 
 class Molecule(BaseModel):
@@ -63,7 +75,7 @@ class Molecule(BaseModel):
         """With the best of a few ETKDG geometries by MMFF94 (UFF where that lacks parameters).
 
         ETKDGv3: S. Wang et al., J. Chem. Inf. Model. 60, 2044 (2020). Raises StructureError where the
-        SMILES cannot be parsed, holds several molecules or a radical, or cannot be embedded.
+        SMILES cannot be parsed, holds several molecules or a radical, or has no sound geometry.
         """
         from rdkit import Chem, RDLogger
         from rdkit.Chem import AllChem
@@ -84,10 +96,15 @@ class Molecule(BaseModel):
         )
         energies = [energy for _, energy in optimize(mol, maxIters=500)]
         best = mol.GetConformer(conformers[int(np.argmin(energies))])
+        positions = _with_polyhedra(mol, np.array(best.GetPositions()))
+        if _atoms_overlap(mol, positions):
+            raise StructureError(
+                f"{smiles!r}: its atoms overlap in every geometry that could be made"
+            )
         return cls(
             smiles=canonical,
             numbers=tuple(atom.GetAtomicNum() for atom in mol.GetAtoms()),
-            positions_angstrom=tuple(tuple(map(float, row)) for row in best.GetPositions()),
+            positions_angstrom=tuple(tuple(map(float, row)) for row in positions),
             charge=Chem.GetFormalCharge(mol),
         )
 
@@ -103,9 +120,7 @@ class Molecule(BaseModel):
     @property
     def inchikey(self) -> str:
         """IUPAC's hashed identifier: equal for the same molecule, however it is written."""
-        from rdkit import Chem
-
-        return str(Chem.MolToInchiKey(Chem.MolFromSmiles(self.smiles)))
+        return inchikey(self.smiles)
 
     @property
     def fingerprint(self) -> str:
@@ -132,6 +147,16 @@ class Molecule(BaseModel):
         return self.model_validate(self.model_dump() | {"positions_angstrom": positions})
 
 
+def inchikey(smiles: str) -> str:
+    """IUPAC's hashed identifier of a SMILES; StructureError where that cannot be read."""
+    from rdkit import Chem
+
+    mol = Chem.MolFromSmiles(smiles)
+    if mol is None:
+        raise StructureError(f"{smiles!r} is not a SMILES that can be read")
+    return str(Chem.MolToInchiKey(mol))
+
+
 def parse_smiles(smiles: str) -> Mol:
     """The closed-shell RDKit molecule of a SMILES; StructureError saying what is wrong with it."""
     from rdkit import Chem, RDLogger
@@ -149,6 +174,33 @@ def parse_smiles(smiles: str) -> Mol:
     if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
         raise StructureError(f"{smiles!r} is a radical, and closed shells are asked for")
     return mol
+
+
+def _with_polyhedra(mol: Mol, positions: Array) -> Array:
+    """The positions (n x 3, in Å) with octahedra and trigonal bipyramids, which force fields do not know.
+
+    Where an atom has five or six neighbours that have no other, as in PF6-.
+    """
+    placed = positions.copy()
+    for atom in mol.GetAtoms():
+        around = [neighbour.GetIdx() for neighbour in atom.GetNeighbors()]
+        terminal = all(mol.GetAtomWithIdx(index).GetDegree() == 1 for index in around)
+        if terminal and len(around) in _DIRECTIONS:
+            centre = positions[atom.GetIdx()]
+            length = np.linalg.norm(positions[around] - centre, axis=1).mean()
+            placed[around] = centre + length * _DIRECTIONS[len(around)]
+    return placed
+
+
+def _atoms_overlap(mol: Mol, positions: Array) -> bool:
+    """Whether two atoms without a bond are closer than one would be."""
+    from ase.data import covalent_radii
+    from rdkit import Chem
+
+    radii = covalent_radii[[atom.GetAtomicNum() for atom in mol.GetAtoms()]]
+    distances = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
+    apart = Chem.GetDistanceMatrix(mol) > 1
+    return bool((distances[apart] < (radii[:, None] + radii[None])[apart]).any())
 
 
 def _symbol(number: int) -> str:

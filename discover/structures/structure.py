@@ -20,21 +20,6 @@ def sort_name(structure: object) -> str:
     return one.__name__.lower()
 
 
-def sorts_taken(part: object) -> tuple[type, ...]:
-    """The sorts of structure that a calculation kind or a descriptor takes: its attribute `takes`.
-
-    A sort or a tuple of them; what has no such attribute takes crystals.
-    """
-    takes = getattr(part, "takes", Crystal)
-    return takes if isinstance(takes, tuple) else (takes,)
-
-
-def sort_made(generator: object) -> type:
-    """The sort of structure that a generator makes: its attribute `makes`, without one a crystal."""
-    made: type = getattr(generator, "makes", Crystal)
-    return made
-
-
 def _sort_of(content: Any) -> str | None:
     """Which sort a structure, or a mapping that is to become one, is; None where it is none."""
     if isinstance(content, SORTS):
@@ -63,3 +48,25 @@ Structure = Annotated[
         ),
     ),
 ]
+
+
+def atomic_numbers(structure: Structure) -> tuple[int, ...]:
+    """Of every atom; of a formulation's components one after the other."""
+    if isinstance(structure, Formulation):
+        return tuple(n for c in structure.components for n in c.molecule.numbers)
+    return structure.numbers
+
+
+def sorts_taken(part: object) -> tuple[type, ...]:
+    """The sorts of structure that a calculation kind or a descriptor takes: its attribute `takes`.
+
+    A sort or a tuple of them; what has no such attribute takes crystals.
+    """
+    takes = getattr(part, "takes", Crystal)
+    return takes if isinstance(takes, tuple) else (takes,)
+
+
+def sort_made(generator: object) -> type:
+    """The sort of structure that a generator makes: its attribute `makes`, without one a crystal."""
+    made: type = getattr(generator, "makes", Crystal)
+    return made

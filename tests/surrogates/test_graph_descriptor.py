@@ -22,7 +22,7 @@ class TestConformance(DescriptorConformance):
     def make_descriptor(self) -> NewDescriptor:
         return CrystalDescriptor
 
-    def test_the_choice_of_cell_does_not_matter(self, make_descriptor: NewDescriptor) -> None:
+    def test_how_a_structure_is_given_does_not_matter(self, make_descriptor: NewDescriptor) -> None:
         """The rows are cells, which may be written in several ways; the graphs are the same."""
         primitive = make_descriptor().describe(example_candidates())
         conventional = make_descriptor().describe(example_candidates(conventional=True))

@@ -23,7 +23,7 @@ class TestConformance(DescriptorConformance):
         pytest.importorskip("mace")
         return partial(PhysicalDescriptor, load_potential("mace:bundled"))
 
-    def test_the_choice_of_cell_does_not_matter(self, make_descriptor: NewDescriptor) -> None:
+    def test_how_a_structure_is_given_does_not_matter(self, make_descriptor: NewDescriptor) -> None:
         """As far as the potential's single precision goes in a third derivative."""
         descriptor = make_descriptor()
         primitive = descriptor.describe(example_candidates()[:2])
