@@ -42,12 +42,14 @@ class Pool:
     """Ready candidates that may be picked, in the order the generator proposed them.
 
     A candidate stays until it is picked at the last of the `rungs` (with one fidelity: until it is
-    picked) or closed, and each rung is picked once. Holds ids and descriptors only; the store has the
+    picked) or closed, and each rung is picked once; with `all_of_them`, until it was picked at every
+    one. Holds ids and descriptors only; the store has the
     rest. Rows of closed candidates stay in the matrices and are masked, so that taking one out costs
     nothing.
     """
 
-    def __init__(self, rungs: int = 1) -> None:
+    def __init__(self, rungs: int = 1, *, all_of_them: bool = False) -> None:
+        self._all_of_them = all_of_them
         self._ids: list[str] = []
         self._row: dict[str, int] = {}
         self._features = np.empty((0, 0))
@@ -81,7 +83,8 @@ class Pool:
         if candidate_id in self._row:
             row = self._row[candidate_id]
             self._asked[row, rung] = True
-            self._open[row] &= rung < self._asked.shape[1] - 1
+            last = self._asked.shape[1] - 1
+            self._open[row] &= not self._asked[row].all() if self._all_of_them else rung < last
 
     def close(self, candidate_id: str) -> None:
         """Take a candidate out; no error where it is not in the pool."""

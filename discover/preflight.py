@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import shutil
 from collections.abc import Callable
@@ -10,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from discover import plugins
-from discover.acquisition.adapters import load_acquisition
 from discover.calculations.base import Engine, ExplainsElements, check_engine
 from discover.campaign import CalculationSettings, CampaignSpec, Learning, parse_schema, read_spec
 from discover.dispatch.creation import make_dispatcher
 from discover.errors import CampaignError, DiscoverError, MachineError
 from discover.folder import CampaignFolder
+from discover.picking import Picker
 from discover.potentials import load_potential
 from discover.potentials.base import Potential
 from discover.records import ACTIVE_STATES, CalculationState
@@ -33,11 +34,14 @@ FIXED_KEYS = (
     "relaxation",
     "descriptors",
     "calculation",
+    "calculations",
     "ladder",
     "seed",
 )
-CALCULATIONS = ("calculation", "ladder")
+CALCULATIONS = ("calculation", "calculations", "ladder")
 """The keys that say what is computed."""
+SOUGHT = ("objective", "objectives", "constraints", "learn")
+"""The keys that say what is to be known of a candidate."""
 
 
 def check_file(path: Path) -> tuple[CampaignSpec | None, list[str]]:
@@ -103,19 +107,21 @@ def note_beginning(store: Store, spec: CampaignSpec) -> None:
 def _fixed_part(spec: CampaignSpec) -> dict[str, Any]:
     """What the data depend on, as far as it is given; what a rung is said to cost may change."""
     fixed = spec.model_dump(mode="json", include=set(FIXED_KEYS))
-    for rung in (fixed["calculation"], *fixed["ladder"]):
+    for rung in (fixed["calculation"], *fixed["ladder"], *fixed["calculations"]):
         del rung["cost_core_seconds"]
         if rung["name"] is None:
             del rung["name"]
-    if not fixed["ladder"]:
-        del fixed["ladder"]
+    for several in ("ladder", "calculations"):
+        if not fixed[several]:
+            del fixed[several]
     return fixed | {"property": spec.objective.property}
 
 
 def _keyed_rungs(spec: CampaignSpec) -> list[tuple[str, CalculationSettings]]:
-    """Every calculation of the campaign and its key in the file, cheap to dear."""
+    """Every calculation of the campaign and its key in the file, in the order of `spec.rungs`."""
     below = [(f"ladder.{number}", rung) for number, rung in enumerate(spec.ladder)]
-    return [*below, ("calculation", spec.calculation)]
+    beside = [(f"calculations.{number}", rung) for number, rung in enumerate(spec.calculations)]
+    return [*below, *beside, ("calculation", spec.calculation)]
 
 
 def _plugin_problems(spec: CampaignSpec, source: str, base: Path) -> dict[str, str]:
@@ -170,17 +176,35 @@ def _plugin_problems(spec: CampaignSpec, source: str, base: Path) -> dict[str, s
                 f"{name!r} learns from one fidelity only; with a ladder choose 'multi-fidelity' "
                 "or 'fidelity-stack'"
             )
+        if kind == "surrogates" and (wrong := _outputs_problem(spec, factory)):
+            problems["surrogate.options.outputs"] = wrong
     problems |= _ladder_problems(spec)
     try:
-        load_acquisition(spec.acquisition.name, spec.acquisition.options, base)
+        Picker.asking(spec, base)
     except DiscoverError as error:
         problems["acquisition"] = str(error)
     return {key: f"{source}: {key}: {message}" for key, message in problems.items()}
 
 
+def _outputs_problem(spec: CampaignSpec, factory: Any) -> str | None:
+    """Why a surrogate that may answer for the first property alone does not do here."""
+    takes = inspect.signature(factory).parameters
+    if len(spec.modelled) == 1 or "outputs" not in takes:
+        return None
+    given = spec.surrogate.options.get("outputs", takes["outputs"].default)
+    if given == "all":
+        return None
+    return f"set it to all: there are {len(spec.modelled)} properties to predict"
+
+
 def _ladder_problems(spec: CampaignSpec) -> dict[str, str]:
-    """Rungs that cannot be told apart."""
+    """Rungs that cannot be told apart, or that have more than one property to be compared by."""
     problems: dict[str, str] = {}
+    if spec.ladder and len(spec.modelled) > 1:
+        problems["ladder"] = (
+            "takes one objective and no constraints: with several properties list cheap calculations "
+            "under calculations, each of which gives some of them"
+        )
     seen: dict[str, str] = {}
     for key, rung in _keyed_rungs(spec):
         fidelity = rung.fidelity
@@ -230,14 +254,13 @@ def _surroundings(spec: CampaignSpec, source: str, base: Path, faulty: set[str])
     if generator:
         problems += _sort_problems(spec, source, base, faulty, made, potential if asked else None)
     used = generator.elements() if generator else frozenset()
+    kinds: list[Any] = []
     for section, rung in _keyed_rungs(spec):
         kind = plugin(f"{section}.kind", "calculations", rung.kind, rung.settings)
         engine = plugin(f"{section}.engine", "engines", rung.engine, rung.engine_settings)
-        if kind and "objective" not in faulty and spec.objective.property not in kind.properties:
-            problems.append(
-                f"{source}: {section}.kind: {rung.kind!r} does not compute "
-                f"{spec.objective.property!r}; it computes: {', '.join(kind.properties)}"
-            )
+        if kind and not faulty & set(SOUGHT):
+            kinds.append(kind)
+            problems += _not_given(spec, source, section, rung, kind)
         if kind and generator and made not in sorts_taken(kind):
             problems.append(
                 f"{source}: {section}.kind: {rung.kind!r} takes {_named(sorts_taken(kind))}, and the "
@@ -254,12 +277,47 @@ def _surroundings(spec: CampaignSpec, source: str, base: Path, faulty: set[str])
                 ]
             else:
                 problems += _unknown(used - known, source, f"{section}.engine", rung.engine)
+    if len(kinds) == len(spec.rungs):
+        problems += _nowhere_given(spec, source, kinds)
     if spec.learning and not faulty & {"learning", "calculation", "ladder"}:
         problems += _learning_problems(spec, spec.learning, source, base, potential)
     if potential and asked:
         known = part("potential", potential.elements) or used
         problems += _unknown(used - known, source, "potential", spec.potential)
     return problems
+
+
+def _not_given(
+    spec: CampaignSpec, source: str, section: str, rung: CalculationSettings, kind: Any
+) -> list[str]:
+    """Where a kind of calculation has nothing to do with what the campaign wants to know."""
+    given = ", ".join(kind.properties)
+    told = f"{source}: {section}.kind: {rung.kind!r} does not compute"
+    if len(spec.modelled) == 1 and not spec.calculations:
+        missing = spec.objective.property not in kind.properties
+        return [f"{told} {spec.objective.property!r}; it computes: {given}"] if missing else []
+    names = [target.name for target in spec.modelled]
+    if set(names) & set(kind.properties):
+        return []
+    return [f"{told} any of {', '.join(names)}; it computes: {given}"]
+
+
+def _nowhere_given(spec: CampaignSpec, source: str, kinds: list[Any]) -> list[str]:
+    """Properties that are asked for and that none of the campaign's calculations gives."""
+    if len(spec.modelled) == 1 and not spec.calculations:
+        return []  # said of the kind itself
+    given = sorted({name for kind in kinds for name in kind.properties})
+    asked = [
+        *((f"objectives.{i}.property", one.property) for i, one in enumerate(spec.sought)),
+        *((f"constraints.{i}.property", one.property) for i, one in enumerate(spec.constraints)),
+        *((f"learn.{i}", name) for i, name in enumerate(spec.learn)),
+    ]
+    return [
+        f"{source}: {key if spec.objectives else key.replace('objectives.0', 'objective')}: no "
+        f"calculation of this campaign gives {name!r}; they give: {', '.join(given)}"
+        for key, name in asked
+        if name not in given
+    ]
 
 
 def _sort_problems(

@@ -194,6 +194,13 @@ ACTIVE_STATES = frozenset(
 """States of a calculation that still occupies, or will occupy, a job slot."""
 
 
+class PropertyPrediction(Record):
+    """What was expected of one more property, on its model's scale."""
+
+    mean: FiniteFloat
+    std: FiniteFloat
+
+
 class Prediction(Record):
     """What the surrogate expected when the candidate was picked, on the model's scale."""
 
@@ -201,10 +208,18 @@ class Prediction(Record):
     std: FiniteFloat
     score: FiniteFloat
     model: str = Field(description="id of the model card")
+    others: dict[str, PropertyPrediction] = Field(
+        {}, description="of the other objectives and constrained properties, by name"
+    )
 
     def interval_90(self) -> tuple[float, float, float]:
         """5 %, 50 % and 95 % quantiles of the normal distribution with this mean and std."""
-        return self.mean - 1.6449 * self.std, self.mean, self.mean + 1.6449 * self.std
+        return interval_90(self.mean, self.std)
+
+
+def interval_90(mean: float, std: float) -> tuple[float, float, float]:
+    """5 %, 50 % and 95 % quantiles of a normal distribution."""
+    return mean - 1.6449 * std, mean, mean + 1.6449 * std
 
 
 class Calculation(Record):

@@ -6,20 +6,18 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import closing
-from typing import NamedTuple, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import TypeVar
 
 from discover import plugins
-from discover.acquisition.adapters import load_acquisition
 from discover.campaign import CampaignSpec
 from discover.dispatch.creation import make_dispatcher
 from discover.errors import LeaseHeldError, PotentialError, SurrogateError
 from discover.folder import CampaignFolder
 from discover.jobs import Jobs
-from discover.ladder import LABEL, core_hours, on_ladder, rung_costs, rung_index, unstable
+from discover.ladder import LABEL, core_hours, unstable
 from discover.lease import SteeringLease
+from discover.observed import results_in, usable_observations
+from discover.picking import Choice, Picker, active_candidates, pick
 from discover.potentials.learning.labels import labelling_engines
 from discover.potentials.learning.notes import LEARNED_ON, TO_LABEL
 from discover.processes import Process
@@ -32,6 +30,7 @@ from discover.records import (
     Observation,
     Pass,
     Prediction,
+    interval_90,
 )
 from discover.steering import (
     Action,
@@ -49,7 +48,7 @@ from discover.steering import (
 from discover.stopping import StopRequest, clear_request, request_of
 from discover.store.base import Store
 from discover.supply import CandidateSupply
-from discover.training import TrainedModel, train, usable_observations
+from discover.training import TrainedModel, train
 
 Result = TypeVar("Result")
 POLL_SECONDS = 0.2
@@ -83,7 +82,7 @@ class CampaignRunner:
         self._surrogate = plugins.create(
             "surrogates", spec.surrogate.name, spec.surrogate.options, base
         )
-        self._acquisition = load_acquisition(spec.acquisition.name, spec.acquisition.options, base)
+        self._picker = Picker.of(spec, base)
         dispatcher = make_dispatcher(spec.dispatch, folder.slots, base)
         self.jobs = Jobs(folder, spec, store, dispatcher)
         self._labelling = labelling_engines(spec, base)
@@ -111,7 +110,7 @@ class CampaignRunner:
             self.jobs.cancel_active()
             ended, active = self.jobs.poll()
         calculations = self.store.calculations()
-        lower = {rung.fidelity for rung in self.spec.ladder}
+        lower = {rung.fidelity for rung in self.spec.rungs[:-1]}
         return Situation(
             ended=ended,
             active=active,
@@ -120,7 +119,7 @@ class CampaignRunner:
             ready=len(self._supply.pool),
             touched=self._supply.pool.touched,
             exhausted=self._supply.exhausted,
-            observed=len(usable_observations(self.store, self.spec)),
+            observed=results_in(usable_observations(self.store, self.spec)),
             trained_on=self._trained_on,
             has_model=self._trained is not None,
             failures_in_a_row=failures_in_a_row(calculations, since=self._started),
@@ -144,7 +143,7 @@ class CampaignRunner:
                 )
             case Train():
                 usable = usable_observations(self.store, self.spec)
-                self.step("train", f"train on {len(usable)}", lambda: self._train(usable))
+                self.step("train", f"train on {results_in(usable)}", lambda: self._train(usable))
             case Propose(n):
                 proposed = self.step("propose", f"propose {n}", lambda: self._propose(n))
                 if proposed:
@@ -243,7 +242,7 @@ class CampaignRunner:
                 self._told(f"{self._title(candidate)}: started again ({calculation.reason})")
 
     def _train(self, observations: list[Observation]) -> None:
-        self._trained_on = len(observations)
+        self._trained_on = results_in(observations)
         try:
             self._trained = train(
                 self.folder,
@@ -278,61 +277,20 @@ class CampaignRunner:
             f"candidates: {ready} ready, {len(screened) - ready} rejected"
         )
 
-    def _select(self, *, explore: bool) -> _Choice:
-        """The model's best candidate and rung, or while exploring the generator's next."""
+    def _select(self, *, explore: bool) -> Choice:
+        """The model's best candidate and calculation, or while exploring the generator's next."""
         if explore or self._trained is None:
-            return _Choice(*self._supply.pool.first())
-        from discover.acquisition.ladder import select_rung, with_rung
-
-        spec, trained = self.spec, self._trained
-        calculations = self.store.calculations()
-        rungs, target = rung_index(spec.rungs), len(spec.rungs) - 1
-        active = [c for c in on_ladder(calculations) if c.state in ACTIVE_STATES]
-        pool = self._supply.pool.open(without={c.candidate for c in active})
-        usable = usable_observations(self.store, spec)
-        at_target = [o for o in usable if rungs.get(o.fidelity, target) == target]
-        fitted = set(trained.card.observations)
-        unknown: list[Calculation | Observation]  # to the model
-        unknown = [*active, *(o for o in usable if o.id not in fitted)]
-        best = select_rung(
-            trained.model,
-            pool.features,
-            pool.ids,
-            pool.asked,
-            rung_costs(calculations, spec.rungs),
-            self._acquisition,
-            goal=spec.objective.goal,
-            observed=[spec.target.to_model(o.value) for o in at_target],
-            observed_features=self._features_of([o.candidate for o in at_target]),
-            pending=with_rung(
-                self._features_of([one.candidate for one in unknown]),
-                np.array([rungs.get(one.fidelity, target) for one in unknown]),
-                len(rungs),
-            )
-            if unknown
-            else None,
-            picks=len(calculations),
-            seed=spec.seed,
-            seconds=spec.selection_seconds,
-        )
-        expected = best.candidate
-        if 0 < expected.scored < len(pool.ids):
+            return Choice(*self._supply.pool.first())
+        pool = self._supply.pool.open(without=active_candidates(self.store))
+        chosen = pick(self.spec, self.store, self._picker, self._trained, pool)
+        if 0 < chosen.scored < len(pool.ids):
             self._told(
-                f"scored {expected.scored:,} of {len(pool.ids):,} candidates within "
-                f"{spec.selection_seconds:g} s: the best of them is picked"
+                f"scored {chosen.scored:,} of {len(pool.ids):,} candidates within "
+                f"{self.spec.selection_seconds:g} s: the best of them is picked"
             )
-        return _Choice(
-            pool.ids[expected.index],
-            best.rung,
-            Prediction(
-                mean=expected.mean, std=expected.std, score=expected.score, model=trained.card.id
-            ),
-        )
+        return chosen
 
-    def _features_of(self, candidate_ids: list[str]) -> npt.NDArray[np.float64]:
-        return np.array([self.store.candidate(i).features for i in candidate_ids])
-
-    def _submit(self, chosen: _Choice) -> Calculation | None:
+    def _submit(self, chosen: Choice) -> Calculation | None:
         candidate = self.store.candidate(chosen.candidate)
         calculation = self.jobs.pick(
             candidate,
@@ -387,15 +345,18 @@ class CampaignRunner:
 
     def _at(self, calculation: Calculation) -> str:
         """The rung of a calculation, where there are several."""
-        return f" at {calculation.fidelity}" if self.spec.ladder else ""
+        return f" at {calculation.fidelity}" if len(self.spec.rungs) > 1 else ""
 
     def _expectation(self, prediction: Prediction | None) -> str:
         if prediction is None:
             return ", picked without a model"
-        target = self.spec.target
-        low, middle, high = (target.from_model(y) for y in prediction.interval_90())
+        told = []
+        for target in self.spec.modelled:
+            own = prediction.others.get(target.name, prediction)
+            low, middle, high = (target.from_model(y) for y in interval_90(own.mean, own.std))
+            told.append(f"{middle:.3g} ({low:.2g} to {high:.2g}) {target.unit}".removesuffix(" 1"))
         at = f" at {self.spec.calculation.fidelity}" if self.spec.ladder else ""
-        return f", expecting {middle:.3g} ({low:.2g} to {high:.2g}) {target.unit}{at}"
+        return f", expecting {', '.join(told)}{at}"
 
     @staticmethod
     def _title(candidate: Candidate) -> str:
@@ -410,11 +371,13 @@ class CampaignRunner:
         found = unstable([calculation], values, self.spec.objective.property)
         if found:
             return f"dynamically unstable ({found[calculation.id]:.3g} THz)"
+        modelled = {target.name: target for target in self.spec.modelled}
         shown = [
-            f"{o.value:.4g} {o.unit}"
+            (f"{modelled[o.property].label} " if len(modelled) > 1 else "")
+            + f"{o.value:.4g} {o.unit}".removesuffix(" 1")
             + (f" (quarantined: {o.quarantined})" if o.quarantined else "")
             for o in values
-            if o.property == self.spec.objective.property
+            if o.property in modelled
         ]
         return ", ".join(shown) or f"done, without a value of the {self.spec.target.label}"
 
@@ -446,14 +409,6 @@ def run_campaign(
             stop = runner_class(folder, spec, store, lease, told).run()
         write_report(folder, spec, store)
     return stop
-
-
-class _Choice(NamedTuple):
-    """What is to be computed: a candidate, its place on the ladder, and what the model expects."""
-
-    candidate: str
-    rung: int
-    prediction: Prediction | None = None
 
 
 class _PassNotes:

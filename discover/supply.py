@@ -26,7 +26,7 @@ class CandidateSupply:
     """Fills the pool. Each draw is in the store before it takes effect and can be done again."""
 
     def __init__(self, folder: CampaignFolder, spec: CampaignSpec, store: Store) -> None:
-        self.pool = Pool(len(spec.rungs))
+        self.pool = Pool(len(spec.rungs), all_of_them=bool(spec.calculations))
         self._folder, self._spec, self._store = folder, spec, store
         self._known = KnownCandidates()
         self._potential: tuple[str, Potential] | None = None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from discover.campaign import CampaignSpec
 from discover.errors import SurrogateError
 from discover.files import write_atomically
 from discover.folder import CampaignFolder
-from discover.ladder import rung_index
+from discover.observed import known_rows
 from discover.records import ModelCard, Observation, content_hash
 from discover.store.base import Store
 
@@ -23,10 +23,14 @@ if TYPE_CHECKING:
     from botorch.models.model import Model
 
     from surrogates import Surrogate, TrainingData
+    from surrogates.validation import Validation
+
+Details = dict[str, JsonValue]
 
 BELIEVED_CANDIDATES = 4096
 BELIEVED_CHUNK = 256
 BELIEVED_QUANTILES = 200
+BELIEVED_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -37,47 +41,29 @@ class TrainedModel:
     card: ModelCard
 
 
-def usable_observations(store: Store, spec: CampaignSpec) -> list[Observation]:
-    """Observations of the campaign's property outside quarantine, at any rung, as they were picked.
-
-    The order of picks does not depend on which job ended first, so a resumed campaign fits the very
-    same model.
-    """
-    order = {calculation.id: calculation.order for calculation in store.calculations()}
-    rungs = rung_index(spec.rungs)
-    return sorted(
-        # with one fidelity, whatever was observed is of it
-        (
-            o
-            for o in store.observations(spec.objective.property)
-            if o.fidelity in rungs or not spec.ladder
-        ),
-        key=lambda o: (order.get(o.calculation or "", -1), o.id),
-    )
-
-
 def training_data(
     store: Store, spec: CampaignSpec, observations: list[Observation]
 ) -> TrainingData:
-    """Descriptors, rungs and targets (model scale) of these observations, grouped by formula."""
+    """Descriptors, rungs and targets (model scale) of these observations, grouped by formula.
+
+    One column for each of `spec.modelled`; a candidate of which a property is not known has a gap there.
+    """
     import torch
 
     from surrogates import TrainingData
 
-    candidates = [store.candidate(o.candidate) for o in observations]
-    formulas = {c.formula: i for i, c in enumerate(candidates)}
     if not observations:
         raise SurrogateError("there is no observation to learn from yet")
-    index = rung_index(spec.rungs)
-    rungs = np.array([index.get(o.fidelity, len(index) - 1) for o in observations])
+    known = known_rows(spec, observations)
+    candidates = [store.candidate(candidate) for candidate in known.candidates]
+    formulas = {c.formula: i for i, c in enumerate(candidates)}
     features = np.array([c.features for c in candidates], dtype=np.float64)
+    rungs = len(spec.ladder) + 1
     return TrainingData(
-        x=torch.from_numpy(with_rung(features, rungs, len(index))),
-        y=torch.tensor(
-            [[spec.target.to_model(o.value)] for o in observations], dtype=torch.float64
-        ),
+        x=torch.from_numpy(with_rung(features, known.rungs, rungs)),
+        y=torch.from_numpy(known.values),
         groups=torch.tensor([formulas[c.formula] for c in candidates]),
-        fidelities=len(index),
+        fidelities=rungs,
     )
 
 
@@ -117,10 +103,15 @@ def train(
             refitted = {"refitted": str(error)}
     started = time.perf_counter()
     model = surrogate.fit(data, spec.seed)
+    if model.num_outputs != len(spec.modelled):
+        raise SurrogateError(
+            f"surrogate {spec.surrogate.name!r} answers for {model.num_outputs} of "
+            f"{len(spec.modelled)} properties"
+        )
     fit_seconds = time.perf_counter() - started
-    report = validate(surrogate, data, spec.seed)
+    report = by_property(validate(surrogate, data, spec.seed), spec, observations)
     saved = isinstance(model, persistence.Persistent)
-    at_target = with_rung(unpicked, len(spec.rungs) - 1, len(spec.rungs))
+    at_target = with_rung(unpicked, len(spec.ladder), len(spec.ladder) + 1)
     card = ModelCard(
         id=card_id,
         surrogate=spec.surrogate.name,
@@ -135,6 +126,7 @@ def train(
             **getattr(model, "details", {}),
             "saved": saved,
             "unpicked": believed_values(model, at_target, spec.seed),
+            **believed_rows(model, at_target, spec.seed),
             **refitted,
         },
     )
@@ -146,27 +138,80 @@ def train(
     return TrainedModel(model, card)
 
 
+def by_property(
+    report: Validation, spec: CampaignSpec, observations: list[Observation]
+) -> Validation:
+    """A validation of several targets with their properties' names in the place of their numbers.
+
+    The metrics and details of the first one, the (first) objective, stand without a name too. The `row`
+    of a held-out prediction becomes the place of its observation.
+    """
+    names = [target.name for target in spec.modelled]
+    if len(names) == 1:
+        return report
+    metrics: dict[str, float | None] = {}
+    for key, value in report.metrics.items():
+        number, _, metric = key.partition(".")
+        metrics[f"{names[int(number)]}.{metric}"] = value
+        if number == "0":
+            metrics[metric] = value
+    places = {observation.id: place for place, observation in enumerate(observations)}
+    rows = known_rows(spec, observations).observations
+    each: dict[str, JsonValue] = {}
+    for name, details in zip(names, cast("list[Details]", report.details["targets"]), strict=True):
+        own = [places[o.id] for row in rows for o in row if o.property == name]
+        predictions = cast("list[Details]", details["held_out"])
+        told = [{**one, "row": own[cast("int", one["row"])]} for one in predictions]
+        each[name] = {**details, "held_out": cast("list[JsonValue]", told)}
+    first = cast("Details", each[names[0]])
+    return replace(report, metrics=metrics, details={**first, "targets": each})
+
+
 def believed_values(
     model: Model, features: npt.NDArray[np.float64], seed: int
 ) -> dict[str, JsonValue]:
     """What a model believes a pool to hold: its size and quantiles of one draw for each candidate.
 
     The draws (model scale) come from each candidate's own posterior, noise left out; of a large pool
-    an even sample is asked.
+    an even sample is asked, and of several properties the first.
     """
-    import torch
+    from discover.acquisition.multi.outputs import output
 
     n = len(features)
     if n == 0:
         return {"candidates": 0, "quantiles": []}
     rows = np.unique(np.linspace(0, n - 1, min(n, BELIEVED_CANDIDATES)).astype(int))
-    draws: list[npt.NDArray[np.float64]] = []
-    with torch.no_grad():
-        for chunk in torch.from_numpy(features[rows]).unsqueeze(-2).split(BELIEVED_CHUNK):
-            posterior = model.posterior(chunk)
-            noise = np.random.default_rng([seed, len(draws)]).standard_normal(len(chunk))
-            std = posterior.variance.clamp_min(0.0).sqrt().flatten().numpy()
-            draws.append(posterior.mean.flatten().numpy() + std * noise)
+    draws = _draws(output(model, 0), features[rows], [seed])
     levels = np.linspace(0, 1, min(len(rows), BELIEVED_QUANTILES))
-    quantiles = np.quantile(np.concatenate(draws), levels)
-    return {"candidates": n, "quantiles": quantiles.tolist()}
+    return {"candidates": n, "quantiles": np.quantile(draws, levels).tolist()}
+
+
+def believed_rows(
+    model: Model, features: npt.NDArray[np.float64], seed: int
+) -> dict[str, JsonValue]:
+    """Draws of all properties of an even sample of a pool, as `unpicked_rows`; empty for one property."""
+    if model.num_outputs == 1 or not len(features):
+        return {}
+    from discover.acquisition.multi.outputs import outputs
+
+    rows = np.unique(
+        np.linspace(0, len(features) - 1, min(len(features), BELIEVED_ROWS)).astype(int)
+    )
+    each = [_draws(one, features[rows], [seed, k]) for k, one in enumerate(outputs(model))]
+    return {"unpicked_rows": np.column_stack(each).tolist()}
+
+
+def _draws(
+    model: Model, features: npt.NDArray[np.float64], seed: list[int]
+) -> npt.NDArray[np.float64]:
+    """A draw of the noise-free target from each candidate's own posterior (n)."""
+    import torch
+
+    drawn: list[npt.NDArray[np.float64]] = []
+    with torch.no_grad():
+        for chunk in torch.from_numpy(features).unsqueeze(-2).split(BELIEVED_CHUNK):
+            posterior = model.posterior(chunk)
+            noise = np.random.default_rng([*seed, len(drawn)]).standard_normal(len(chunk))
+            std = posterior.variance.clamp_min(0.0).sqrt().flatten().numpy()
+            drawn.append(posterior.mean.flatten().numpy() + std * noise)
+    return np.concatenate(drawn)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from discover.acquisition.adapters import Acquisition
 from discover.acquisition.context import Array, orientations
 from discover.acquisition.functions import log_ei
-from discover.acquisition.selection import Selection, select
+from discover.acquisition.selection import LogFeasible, Selection, select
 from discover.objectives import Goal
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def select_rung(
     picks: int | None = None,
     seed: int = 0,
     seconds: float | None = None,
+    log_feasible: LogFeasible | None = None,
 ) -> RungSelection:
     """The candidate that the acquisition would compute dearly, or a cheaper look that comes before it.
 
@@ -90,6 +91,7 @@ def select_rung(
         picks=picks,
         seed=seed,
         seconds=seconds,
+        log_feasible=log_feasible,
     )[0]
     if rungs == 1:
         return RungSelection(best, 0)

@@ -14,6 +14,7 @@ from discover import plugins
 from discover.campaign import CampaignSpec
 from discover.errors import SurrogateError
 from discover.folder import CampaignFolder
+from discover.observed import usable_observations
 from discover.records import Calculation, ModelCard
 from discover.store import Store, open_store
 from discover.training import (
@@ -21,7 +22,6 @@ from discover.training import (
     believed_values,
     train,
     training_data,
-    usable_observations,
 )
 from surrogates import persistence
 

@@ -55,11 +55,14 @@ class NoisyHypervolumeImprovement:
         from botorch.utils.sampling import manual_seed
 
         aims = context.aims
+        # what is known in part only still promises something, and is no baseline
+        complete = aims.complete(context.observed)
+        known = context.observed_features[complete if complete.any() else ...]
         with manual_seed(context.seed):
             function = qLogNoisyExpectedHypervolumeImprovement(
                 model=model,
                 ref_point=list(aims.references),
-                X_baseline=torch.from_numpy(context.observed_features),
+                X_baseline=torch.from_numpy(known),
                 sampler=sampler(self._samples, context.seed),
                 objective=WeightedMCMultiOutputObjective(
                     weights=torch.tensor(aims.signs, dtype=torch.float64),

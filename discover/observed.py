@@ -1,0 +1,105 @@
+"""What is known of each candidate, as a table: a row a candidate and rung, a column a property."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from discover.campaign import CampaignSpec
+from discover.ladder import rung_index
+from discover.records import Observation
+from discover.store.base import Store
+
+
+@dataclass(frozen=True)
+class KnownRows:
+    """Values (k x p) of `spec.modelled`, on the model's scale and not a number where one is missing.
+
+    `candidates` (k) are ids, `rungs` (k) places on the ladder (all the last one without a ladder).
+    `observations` are those that the values come from, row by row.
+    """
+
+    candidates: list[str]
+    rungs: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+    observations: list[tuple[Observation, ...]]
+
+    def only(self, rung: int) -> KnownRows:
+        """The rows at one rung."""
+        kept = np.flatnonzero(self.rungs == rung)
+        return KnownRows(
+            [self.candidates[row] for row in kept],
+            self.rungs[kept],
+            self.values[kept],
+            [self.observations[row] for row in kept],
+        )
+
+
+def usable_observations(store: Store, spec: CampaignSpec) -> list[Observation]:
+    """Observations of the modelled properties outside quarantine, at any rung, as they were picked.
+
+    The order of picks does not depend on which job ended first, so a resumed campaign fits the very
+    same model.
+    """
+    order = {calculation.id: calculation.order for calculation in store.calculations()}
+    rungs = rung_index(spec.rungs)
+    names = {target.name for target in spec.modelled}
+    observations = store.observations(spec.target.name) if len(names) == 1 else store.observations()
+    return sorted(
+        # without a ladder, whatever was observed is of its one fidelity
+        (
+            o
+            for o in observations
+            if o.property in names and (o.fidelity in rungs or not spec.ladder)
+        ),
+        key=lambda o: (order.get(o.calculation or "", -1), o.id),
+    )
+
+
+def results_in(observations: Sequence[Observation]) -> int:
+    """How many results these values are: those of one calculation are one."""
+    return len({o.calculation or o.id for o in observations})
+
+
+def known_rows(spec: CampaignSpec, observations: Sequence[Observation]) -> KnownRows:
+    """The table of these observations, in their order.
+
+    A value that came twice, from two sources, gets a row of its own. Of a property that several of the
+    campaign's `calculations` give, the value of the last one in the file counts.
+    """
+    columns = {target.name: column for column, target in enumerate(spec.modelled)}
+    rungs = rung_index(spec.rungs)
+    last = len(rungs) - 1
+    rows: list[dict[int, Observation]] = []
+    places: dict[tuple[str, int], list[int]] = {}
+    keys: list[tuple[str, int]] = []
+    for observation in observations:
+        rung = rungs.get(observation.fidelity, last)
+        key = (observation.candidate, rung if spec.ladder else last)
+        column = columns[observation.property]
+        for row in places.setdefault(key, []):
+            present = rows[row].get(column)
+            if present is None:
+                rows[row][column] = observation
+                break
+            if spec.calculations and present.fidelity != observation.fidelity:
+                if rungs.get(present.fidelity, last) < rung:
+                    rows[row][column] = observation
+                break
+        else:
+            places[key].append(len(rows))
+            keys.append(key)
+            rows.append({column: observation})
+    values = np.full((len(rows), len(columns)), np.nan)
+    for row, known in enumerate(rows):
+        for column, observation in known.items():
+            values[row, column] = spec.modelled[column].to_model(observation.value)
+    return KnownRows(
+        candidates=[candidate for candidate, _ in keys],
+        rungs=np.array([rung for _, rung in keys], dtype=np.int64),
+        values=values,
+        observations=[tuple(known.values()) for known in rows],
+    )
