@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from surrogates.gaussian import GaussianModel, joint_moments, mixture_moments
 from surrogates.persistence import dump, restore
+from surrogates.screening import screening_of
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
     from pydantic import JsonValue
     from torch import Tensor
+
+    from surrogates.screening import Screening
 
 
 class MixtureModel(GaussianModel):
@@ -29,6 +34,19 @@ class MixtureModel(GaussianModel):
             for member in self.members.values()
         ]
         return mixture_moments(list(self.weights.values()), parts)
+
+    def screening(self, pending: Tensor) -> Screening | None:
+        """That of the mixture, where every member has its own."""
+        parts = [screening_of(member, pending) for member in self.members.values()]
+        weights = torch.tensor(list(self.weights.values()), dtype=torch.float64).unsqueeze(-1)
+
+        def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+            answers = [part(x) for part in parts if part is not None]
+            means, variances = (torch.stack(part) for part in zip(*answers, strict=True))
+            mean = (weights * means).sum(dim=0)
+            return mean, (weights * (variances + (means - mean).square())).sum(dim=0)
+
+        return None if None in parts else moments
 
     @property
     def details(self) -> dict[str, JsonValue]:

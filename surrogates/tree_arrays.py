@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
-ROWS = 4096
+ROWS = 2048
 """Rows that are sent down all trees at once."""
 
 
@@ -39,6 +39,10 @@ class Trees:
     def __init__(self, tensors: dict[str, Tensor]) -> None:
         self.tensors = tensors
         self._depth = int(tensors["depth"])
+        self._feature, self._child, self._root = (
+            tensors[name].int() for name in ("feature", "child", "root")
+        )
+        self._threshold = _rounded_down(tensors["threshold"])
 
     @classmethod
     def of(cls, trees: Sequence[Tree]) -> Trees:
@@ -71,15 +75,26 @@ class Trees:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Values of all trees (n x T) at x (n x d), which is compared in single precision."""
-        return torch.cat([self._values(part) for part in x.float().double().split(ROWS)])
+        return torch.cat([self._values(part) for part in x.float().split(ROWS)])
 
     def _values(self, x: Tensor) -> Tensor:
-        feature, threshold, child = (self.tensors[k] for k in ("feature", "threshold", "child"))
-        node = self.tensors["root"].expand(len(x), -1)
+        n, d = x.shape
+        flat = x.flatten()
+        row = (d * torch.arange(n, dtype=torch.int32)).repeat_interleave(len(self._root))
+        node = self._root.repeat(n)
         for _ in range(self._depth):
-            right = x.gather(1, feature[node]) > threshold[node]
-            node = child[node] + right
-        return self.tensors["value"][node]
+            asked = flat.index_select(0, self._feature.index_select(0, node) + row)
+            right = asked > self._threshold.index_select(0, node)
+            node = self._child.index_select(0, node) + right
+        values: Tensor = self.tensors["value"].index_select(0, node)
+        return values.reshape(n, -1)
+
+
+def _rounded_down(threshold: Tensor) -> Tensor:
+    """In single precision, so that no single-precision number changes its side."""
+    single = threshold.float()
+    below = torch.nextafter(single, torch.full_like(single, -torch.inf))
+    return torch.where(single.double() > threshold, below, single)
 
 
 def _siblings_together(tree: Tree) -> tuple[npt.NDArray[np.int64], int]:

@@ -15,6 +15,8 @@ from surrogates.tree_arrays import Trees
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
+    from surrogates.screening import Screening
+
 SPREAD, DISTANCE, NOISE = (0.0, 1.0), (-1.0, 1.0), (-2.5, 1.5)
 """Centre and width of the normal priors of the log factors of `TreeEnsemble`."""
 
@@ -65,6 +67,21 @@ class TreeEnsemble(GaussianModel):
         # on known rows all members may agree exactly, which is no certainty
         floor = 1e-6 * self.factors[1] * torch.eye(x.shape[-2]).to(covariance)
         return values.mean(dim=-2), covariance + floor
+
+    def screening(self, pending: Tensor) -> Screening:  # noqa: ARG002 - see below
+        """Means and variances of single candidates; what is pending lowers none of them.
+
+        Running calculations are few, and are believed when the best candidates are picked from.
+        """
+        spread, distance, _ = self.factors
+        known = self.points(self._x).float()
+
+        def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+            values = self.trees(x).unflatten(-1, (self._members, -1)).sum(dim=-1)
+            apart = novelty(torch.cdist(self.points(x).float(), known).amin(dim=-1)).double()
+            return values.mean(dim=-1), spread * values.var(dim=-1) + distance * apart
+
+        return moments
 
     def points(self, x: Tensor) -> Tensor:
         """Standard scores weighed by the importance of their columns: r = 1 is far."""

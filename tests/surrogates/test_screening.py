@@ -28,8 +28,22 @@ def test_it_agrees_with_the_posterior(name: str, pending: torch.Tensor) -> None:
     assert float(error.max()) < 0.03 * spread
 
 
+@pytest.mark.parametrize("name", ["random-forest", "mixture"])
+def test_trees_and_mixtures_believe_pending_results_only_when_they_pick(name: str) -> None:
+    options = {"members": ["gp-linear", "random-forest"]} if name == "mixture" else {}
+    model = plugins.create("surrogates", name, options).fit(DATA, 0)
+    screening = screening_of(model, PENDING[:0])
+    assert screening is not None
+    with torch.no_grad():
+        mean, variance = screening(POOL)
+        expected, covariance = Belief(model, PENDING[:0]).moments(POOL)
+    spread = float(DATA.y.std())
+    assert float((mean - expected).abs().max()) < 0.01 * spread
+    assert float((variance.sqrt() - covariance.diagonal().sqrt()).abs().max()) < 0.03 * spread
+
+
 def test_models_without_one_are_screened_by_their_posterior() -> None:
-    model = plugins.create("surrogates", "random-forest").fit(DATA, 0)
+    model = plugins.create("surrogates", "calibrated").fit(DATA, 0)
     belief = Belief(model, PENDING)
     assert screening_of(model, PENDING) is None
     with torch.no_grad():

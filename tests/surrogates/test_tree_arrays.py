@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.tree import DecisionTreeRegressor
 
-from surrogates.tree_arrays import Trees, from_boosting, from_decision_tree
+from surrogates.tree_arrays import Tree, Trees, from_boosting, from_decision_tree
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +25,24 @@ def test_decision_trees_are_scikit_learns(table):
     trees = Trees.of([from_decision_tree(tree) for tree in fitted])
     expected = np.stack([tree.predict(new) for tree in fitted], axis=1)
     np.testing.assert_allclose(trees(torch.from_numpy(new).double()).numpy(), expected)
+
+
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6, width=32), st.integers(-1, 1))
+def test_rows_in_single_precision_go_where_the_threshold_in_double_sends_them(
+    threshold, value, step
+):
+    near = np.float32(threshold)
+    rows = [value, near, np.nextafter(near, np.float32(step * np.inf if step else 0.0))]
+    leaf = np.array([-1, -1])
+    tree = Tree(
+        np.zeros(3, dtype=np.int64),
+        np.array([threshold, np.inf, np.inf]),
+        np.array([1, *leaf]),
+        np.array([2, *leaf]),
+        np.array([np.nan, 0.0, 1.0]),
+    )
+    found = Trees.of([tree])(torch.tensor(np.array(rows, dtype=np.float32))[:, None])
+    assert found.flatten().tolist() == [float(np.float64(row) > threshold) for row in rows]
 
 
 def test_boosting_is_scikit_learns(table):
