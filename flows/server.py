@@ -1,7 +1,11 @@
-"""Prefect's server: found where one answers, else started in the background, on loopback and quiet."""
+"""Prefect's server: found where one answers, else started in the background, quiet, on loopback.
+
+Beyond loopback it listens only where that is asked for, and then asks for user and password.
+"""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import importlib.util
 import json
@@ -14,14 +18,15 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from discover.errors import MissingDependencyError, ServerError
-from discover.files import write_atomically
 from discover.home import home
+from discover.page.access import ensure_token, is_loopback, known_token, prefect_auth
 from discover.processes import Process
 
 HOST = "127.0.0.1"
@@ -29,7 +34,10 @@ PREFECT_PORT = 4200
 START_SECONDS = 90.0
 
 WATCH_SECONDS = 2.0
-SERVER = (sys.executable, "-m", "prefect", "server", "start", "--host", HOST)
+NOTE_SECONDS = 20.0
+SERVER = (sys.executable, "-m", "prefect", "server", "start")
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not listened on
+"""Addresses that stand for every interface, and the one under which this machine reaches them."""
 
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -47,10 +55,12 @@ FAST_INGESTION = {
 
 @dataclass(frozen=True)
 class Daemon:
-    """A background process of ours and the API address that it serves or uses."""
+    """A background process of ours, the address that it serves or uses, and where it listens."""
 
     process: Process
     url: str
+    listen: str = HOST
+    command: tuple[str, ...] = ()
 
 
 def default_port() -> int:
@@ -63,12 +73,14 @@ def default_port() -> int:
     return int(chosen)
 
 
-def ensure_server() -> str:
+def ensure_server(listen: str | None = None) -> str:
     """API address of a server that answers, started where none does; sets `PREFECT_API_URL`.
 
-    Call before Prefect is imported. Raises ServerError where `PREFECT_API_URL` is set and does not
-    answer (a server that a user chose is never replaced in silence), or the start fails, and
-    MissingDependencyError where Prefect is not installed.
+    One that is started listens on `listen` (loopback by default); beyond loopback it asks for the token
+    as password of the user `discover`, which is set in `PREFECT_API_AUTH_STRING` here. Call before
+    Prefect is imported. Raises ServerError where `PREFECT_API_URL` is set and does not answer (a server
+    that a user chose is never replaced in silence), the start fails, or our own server listens
+    elsewhere, and MissingDependencyError where Prefect is not installed.
     """
     if importlib.util.find_spec("prefect") is None:
         raise MissingDependencyError(
@@ -83,7 +95,16 @@ def ensure_server() -> str:
                 "the variable, or run with --no-dashboard"
             )
         return chosen
-    url = running_server() or _start_server()
+    url = running_server() or _start_server(listen=listen or HOST)
+    noted = read_daemon("server")
+    if noted is not None and noted.url == url:
+        if listen is not None and noted.listen != listen:
+            raise ServerError(
+                f"a Prefect server of yours listens on {noted.listen}, not on {listen}: "
+                "end it with `discover down`, and start anew"
+            )
+        if not is_loopback(noted.listen):
+            _authenticate()
     os.environ["PREFECT_API_URL"] = url
     return url
 
@@ -112,12 +133,19 @@ def dashboard_url(api_url: str) -> str:
     return api_url.removesuffix("/api")
 
 
-def start_daemon(name: str, command: list[str], url: str, extra: Mapping[str, str]) -> Daemon:
-    """Start a background process that outlives this one; its log is `<home>/<name>.log`."""
+def start_daemon(
+    name: str, command: Sequence[str], url: str, extra: Mapping[str, str], listen: str = HOST
+) -> Daemon:
+    """Start a background process that outlives this one; its log is `<home>/<name>.log`.
+
+    It notes itself in `<home>/<name>.json` before it becomes the command, so that a kill of this process
+    leaves none behind that nobody knows of.
+    """
     home().mkdir(parents=True, exist_ok=True)
+    content = json.dumps({"url": url, "listen": listen, "command": [*command]})
     with (home() / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", "flows.daemon", _note(name), content, *command],
             env={**os.environ, **QUIET, **extra},
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -125,26 +153,28 @@ def start_daemon(name: str, command: list[str], url: str, extra: Mapping[str, st
             start_new_session=True,
             cwd=home(),
         )
-    daemon = Daemon(Process.of(process.pid), url)
-    content = json.dumps({"process": str(daemon.process), "url": url})
-    write_atomically(home() / f"{name}.json", content)
+    daemon = Daemon(Process.of(process.pid), url, listen, tuple(command))
+    deadline = time.monotonic() + NOTE_SECONDS
+    while read_daemon(name) != daemon and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
     return daemon
 
 
 def read_daemon(name: str) -> Daemon | None:
     """What was noted of a background process, None where there is no readable note."""
     try:
-        note = json.loads((home() / f"{name}.json").read_text(encoding="utf-8"))
+        note = json.loads(_note(name).read_text(encoding="utf-8"))
         process = Process.parse(str(note["process"]))
-        return Daemon(process, note["url"]) if process else None
-    except (OSError, ValueError, TypeError, KeyError):
+        command = tuple(note.get("command", ()))
+        return Daemon(process, note["url"], note.get("listen", HOST), command) if process else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
 def stop_daemon(name: str, patience_seconds: float = 15.0) -> bool:
     """End a background process of ours with its children; False where it was not running."""
     daemon = read_daemon(name)
-    (home() / f"{name}.json").unlink(missing_ok=True)
+    _note(name).unlink(missing_ok=True)
     if daemon is None or not daemon.process.is_alive:
         return False
     daemon.process.send_to_group(signal.SIGTERM)
@@ -176,7 +206,7 @@ def kept_alive() -> Iterator[None]:
             noted = read_daemon("server")
             if noted is not None and not noted.process.is_alive:
                 with suppress(ServerError):
-                    _start_server(urlsplit(noted.url).port)
+                    _start_server(urlsplit(noted.url).port, noted.listen)
 
     watcher = threading.Thread(target=watch, daemon=True, name="server-keeper")
     watcher.start()
@@ -187,7 +217,7 @@ def kept_alive() -> Iterator[None]:
         watcher.join(WATCH_SECONDS)
 
 
-def _start_server(port: int | None = None) -> str:
+def _start_server(port: int | None = None, listen: str = HOST) -> str:
     """Start a server on a port (a free one by default) and wait until it answers; one at a time."""
     home().mkdir(parents=True, exist_ok=True)
     with (home() / "server.lock").open("w") as lock:
@@ -195,14 +225,13 @@ def _start_server(port: int | None = None) -> str:
         present = running_server()
         if present is not None:
             return present
-        if port is None:
-            port = default_port() if _is_free(default_port()) else _free_port()
-        url = _api_url(port)
-        server = start_daemon("server", [*SERVER, "--port", str(port)], url, _server_env(port))
+        server = read_daemon("server")
+        if server is None or not server.process.is_alive:
+            server = _new_server(port, listen)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            if answers(url):
-                return url
+            if answers(server.url):
+                return server.url
             time.sleep(0.2)
             if not server.process.is_alive:
                 break
@@ -213,15 +242,36 @@ def _start_server(port: int | None = None) -> str:
     )
 
 
-def _server_env(port: int) -> dict[str, str]:
-    url = _api_url(port)
-    return {
+def _new_server(port: int | None, listen: str) -> Daemon:
+    if port is None:
+        port = default_port() if is_free(default_port(), listen) else free_port(listen)
+    environment = _server_env(port, listen)
+    command = [*SERVER, "--host", listen, "--port", str(port)]
+    return start_daemon("server", command, _api_url(port, listen), environment, listen)
+
+
+def _server_env(port: int, listen: str) -> dict[str, str]:
+    shown = socket.getfqdn() if listen in ANYWHERE else listen
+    environment = {
         **FAST_INGESTION,
-        "PREFECT_SERVER_API_HOST": HOST,
+        "PREFECT_SERVER_API_HOST": listen,
         "PREFECT_SERVER_API_PORT": str(port),
-        "PREFECT_UI_API_URL": url,
-        "PREFECT_API_URL": url,
+        "PREFECT_UI_API_URL": os.environ.get("PREFECT_UI_API_URL") or _api_url(port, shown),
+        "PREFECT_API_URL": _api_url(port, listen),
     }
+    if not is_loopback(listen):
+        environment["PREFECT_SERVER_API_AUTH_STRING"] = prefect_auth(ensure_token())
+    return environment
+
+
+def _authenticate() -> None:
+    """Tell Prefect's client, in this process and those it starts, the password of our server."""
+    token = known_token()
+    if token is None:
+        raise ServerError(
+            "the Prefect server asks for a token, and there is none here: set DISCOVER_TOKEN"
+        )
+    os.environ["PREFECT_API_AUTH_STRING"] = prefect_auth(token)
 
 
 def _ends(process: Process, seconds: float) -> bool:
@@ -234,21 +284,48 @@ def _ends(process: Process, seconds: float) -> bool:
     return True
 
 
-def _api_url(port: int) -> str:
-    return f"http://{HOST}:{port}/api"
+def address(host: str, port: int) -> str:
+    """Address under which this machine reaches what listens on a host."""
+    name = ANYWHERE.get(host, host)
+    return f"http://{f'[{name}]' if ':' in name else name}:{port}"
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
+def is_free(port: int, host: str = HOST) -> bool:
+    """Whether something could listen there; ServerError where the host is none of this machine's."""
+    with socket.socket(_family(host)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            if error.errno == errno.EACCES:
+                raise ServerError(f"port {port} is not yours to listen on: {error}") from error
+            raise _no_such_host(host, error) from error
         return True
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
+def free_port(host: str = HOST) -> int:
+    """A port that is free now; ServerError where the host is none of this machine's."""
+    with socket.socket(_family(host)) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError as error:
+            raise _no_such_host(host, error) from error
         return int(probe.getsockname()[1])
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _no_such_host(host: str, error: OSError) -> ServerError:
+    return ServerError(f"{host!r} is no address of this machine to listen on: {error}")
+
+
+def _api_url(port: int, host: str = HOST) -> str:
+    return f"{address(host, port)}/api"
+
+
+def _note(name: str) -> Path:
+    return home() / f"{name}.json"

@@ -1,6 +1,7 @@
 """`discover up`: a deployment whose run form is the campaign schema, served from this process."""
 
 # No postponed annotations here: Prefect builds the run form from the flow's signature as it is.
+import argparse
 from typing import Annotated, Any
 
 import yaml
@@ -99,11 +100,12 @@ def _made(campaign: RemoteCampaignSpec) -> CampaignFolder:
     return folder
 
 
-def serve() -> None:
-    """Serve the deployment until this process is ended."""
+def serve(campaigns: int | None = None) -> None:
+    """Serve the deployment until this process is ended; at most `campaigns` of them run at once."""
     with kept_alive():
         launch.serve(
             name=DEPLOYMENT,
+            limit=campaigns,
             description="Launch a discovery campaign: fill in the form, watch the run.",
             pause_on_shutdown=False,
             print_starting_message=False,
@@ -120,5 +122,11 @@ def _require_same(present: CampaignSpec, wanted: CampaignSpec) -> None:
         )
 
 
+def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m flows.service")
+    parser.add_argument("--campaigns", type=int, help="so many at once; the others wait")
+    serve(parser.parse_args().campaigns)
+
+
 if __name__ == "__main__":
-    serve()
+    _main()

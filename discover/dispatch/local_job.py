@@ -10,6 +10,9 @@ job stands in its directory:
 - `exit.json` says how and when it ended; the keys are those of `JobStatus`.
 - `job.log` has the output of all attempts.
 
+Beside the slots of its campaign a job takes one of the machine's, where `discover up --jobs` or
+`DISCOVER_LOCAL_JOBS` caps the jobs of all campaigns together.
+
 Imports the standard library and what needs nothing else, so that it starts fast.
 """
 
@@ -27,6 +30,7 @@ from pathlib import Path
 from types import FrameType
 
 from discover.files import write_atomically
+from discover.home import home
 from discover.processes import Process
 
 LOCK, NATIVE_ID, STARTED, EXIT, LOG = (
@@ -37,6 +41,7 @@ LOCK, NATIVE_ID, STARTED, EXIT, LOG = (
     "job.log",
 )
 CANCELLED = "cancelled"
+MACHINE_JOBS = "DISCOVER_LOCAL_JOBS"
 GRACE_SECONDS = 5.0
 POLL_SECONDS = 0.05
 
@@ -65,6 +70,21 @@ def record_exit(
     write_atomically(directory / EXIT, json.dumps(end))
 
 
+def machine_cap_file() -> Path:
+    """Holds how many local jobs of all campaigns may run at once; absent where there is no such cap."""
+    return home() / "local-jobs"
+
+
+def machine_cap() -> int | None:
+    """Local jobs of all campaigns that may run at once; None where no cap is set."""
+    told = os.environ.get(MACHINE_JOBS)
+    if told is None:
+        with suppress(OSError):
+            told = machine_cap_file().read_text(encoding="utf-8")
+    number = (told or "").strip()
+    return int(number) if number.isdecimal() and int(number) > 0 else None
+
+
 class Cancellation:
     """Whether somebody asked this process, by SIGTERM, to end its job."""
 
@@ -90,15 +110,15 @@ def main() -> None:
 
     cancellation = Cancellation()
     write_atomically(given.directory / NATIVE_ID, str(Process.of(os.getpid())))
-    slot = _take_slot(given.slots, given.jobs, cancellation)
-    if slot is None:
+    locks = _take_slots(given.slots, given.jobs, cancellation)
+    if locks is None:
         record_exit(
             given.directory, exit_code=None, started_at=None, reason=CANCELLED, retryable=False
         )
         return
 
     started_at = time.time()
-    job = _start(given.command, given.directory, given.threads, (given.lock, slot))
+    job = _start(given.command, given.directory, given.threads, (given.lock, *locks))
     try:
         started = {"process": str(Process.of(job.pid)), "started_at": started_at}
         write_atomically(given.directory / STARTED, json.dumps(started))
@@ -114,6 +134,21 @@ def main() -> None:
     )
 
 
+def _take_slots(directory: Path, jobs: int, cancellation: Cancellation) -> list[int] | None:
+    """Locked slots of the campaign and, where it is capped, of the machine; None where cancelled."""
+    places = [(directory, jobs)]
+    if cap := machine_cap():
+        places.append((home() / "slots", cap))
+        places[1][0].mkdir(parents=True, exist_ok=True)
+    taken = []
+    for place, number in places:
+        slot = _take_slot(place, number, cancellation)
+        if slot is None:
+            return None
+        taken.append(slot)
+    return taken
+
+
 def _take_slot(directory: Path, jobs: int, cancellation: Cancellation) -> int | None:
     """The locked descriptor of a free slot, as soon as there is one; None where cancelled."""
     slots = [os.open(directory / f"slot-{k}", os.O_RDWR | os.O_CREAT, 0o666) for k in range(jobs)]
@@ -127,7 +162,7 @@ def _take_slot(directory: Path, jobs: int, cancellation: Cancellation) -> int | 
 
 
 def _start(
-    command: list[str], directory: Path, threads: int, locks: tuple[int, int]
+    command: list[str], directory: Path, threads: int, locks: tuple[int, ...]
 ) -> subprocess.Popen[bytes]:
     """The job in a process group of its own, holding the locks of directory and slot as well."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")

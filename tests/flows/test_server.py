@@ -166,6 +166,59 @@ def test_a_daemon_that_ignores_sigterm_is_killed() -> None:
     assert not started.process.is_alive
 
 
+START = """
+import os, sys
+from flows import server
+server.NOTE_SECONDS = 60.0
+
+def read(name):  # asked for while the daemon starts: the first answer is the last thing this process does
+    os.kill(os.getpid(), 9)
+server.read_daemon = read
+server.start_daemon("thing", [sys.executable, "-c", "input()"], "http://x/api", {})
+"""
+
+
+def test_a_daemon_notes_itself_though_its_starter_is_killed(
+    own_home: Path, wait_until: Callable[[Callable[[], Any], str], Any]
+) -> None:
+    killed = subprocess.run([sys.executable, "-c", START], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    noted = wait_until(lambda: server.read_daemon("thing"), "the note")
+    assert noted.url == "http://x/api"
+    assert noted.command == (sys.executable, "-c", "input()")
+    assert server.stop_daemon("thing") or not noted.process.is_alive  # its input has ended
+    assert server.read_daemon("thing") is None
+
+
+def test_a_daemon_that_cannot_be_run_has_ended(
+    wait_until: Callable[[Callable[[], Any], str], Any],
+) -> None:
+    started = server.start_daemon("thing", ["/no/such/program"], "http://x/api", {})
+    wait_until(lambda: not started.process.is_alive, "its end")
+    assert "No such file" in server.log_tail("thing")
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "203.0.113.7"])
+def test_what_is_no_address_of_this_machine_is_told(host: str) -> None:
+    with pytest.raises(ServerError, match="no address of this machine"):
+        server.is_free(4200, host)
+    with pytest.raises(ServerError, match="no address of this machine"):
+        server.free_port(host)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:42"),
+        ("0.0.0.0", "http://127.0.0.1:42"),
+        ("::", "http://[::1]:42"),
+        ("node7", "http://node7:42"),
+    ],
+)
+def test_addresses_under_which_this_machine_asks(host: str, expected: str) -> None:
+    assert server.address(host, 42) == expected
+
+
 @pytest.mark.parametrize("note", ["", "{", "[]", '{"process": 3}', '{"process": "x", "url": "y"}'])
 def test_a_damaged_note_is_no_daemon(note: str, own_home: Path) -> None:
     own_home.mkdir()

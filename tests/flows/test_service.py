@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,17 +83,19 @@ def test_the_form_is_the_campaign_schema_and_explains_every_key(service: Service
 
 
 def test_a_second_up_finds_what_serves(service: Service) -> None:
-    before = [service.command.daemon(name) for name in ("server", "service")]
+    names = ("server", "service", "page")
+    before = [service.command.daemon(name) for name in names]
     assert service.deployment["id"] in service.command.run("discover", "up")
-    assert [service.command.daemon(name) for name in ("server", "service")] == before
+    assert [service.command.daemon(name) for name in names] == before
 
 
-def test_server_and_service_listen_on_loopback_only(
+def test_server_service_and_page_listen_on_loopback_only(
     service: Service, listening: Callable[[int], set[str]]
 ) -> None:
-    for name in ("server", "service"):
+    for name in ("server", "service", "page"):
         assert listening(service.command.daemon(name)[0].pid) <= {LOOPBACK}
-    assert listening(service.command.daemon("server")[0].pid)
+    for name in ("server", "page"):
+        assert listening(service.command.daemon(name)[0].pid)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +144,9 @@ def test_campaigns_launched_from_remote(service: Service) -> None:
     )
     first = json.loads(service.command.run("discover", "results", folder, "--json"))
     assert len(first) == 2
+    with urllib.request.urlopen(f"{service.command.daemon('page')[1]}/api/campaigns") as answer:
+        shown = {one["name"]: one["state"] for one in json.load(answer)}
+    assert shown == {"by-rest": "finished"}
 
     state = prefect.ended(hidden)
     assert state["type"] == "FAILED"
@@ -176,10 +182,11 @@ def test_down_ends_everything_and_the_campaign_can_be_resumed(
     service.launch("cut-short", budget={"calculations": 5})
     folder = service.folder("cut-short")
     wait_until(lambda: list(folder.glob("jobs/*/result.json")), "the first result")
-    leaders = [service.command.daemon(name)[0].pid for name in ("service", "server")]
-    assert service.command.run("discover", "down").split("\n")[:2] == [
+    leaders = [service.command.daemon(name)[0].pid for name in ("service", "server", "page")]
+    assert service.command.run("discover", "down").split("\n")[:3] == [
         "service: ended",
         "server: ended",
+        "page: ended",
     ]
     assert not [p for leader in leaders for p in processes_of_session(leader)]
     status = json.loads(service.command.run("discover", "status", folder, "--json"))

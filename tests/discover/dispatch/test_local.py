@@ -14,6 +14,7 @@ from discover import plugins
 from discover.dispatch.base import JobState
 from discover.dispatch.conformance import DispatcherConformance
 from discover.dispatch.local import LocalDispatcher
+from discover.dispatch.local_job import machine_cap, machine_cap_file
 from discover.errors import DispatchError
 from discover.processes import Process, process_ticks
 
@@ -208,6 +209,41 @@ def test_jobs_wait_for_a_slot_whoever_submitted_them(machine):
     assert most_at_once(directories) == 2
 
 
+def test_the_jobs_of_all_campaigns_share_the_slots_of_the_machine(machine, tmp_path, monkeypatch):
+    monkeypatch.setenv("DISCOVER_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    machine_cap_file().write_text("1\n")
+    other = Machine(tmp_path / "another campaign's jobs")
+    directories = [machine.job(), other.job(), machine.job(), other.job()]
+    for place, directory in zip((machine, other, machine, other), directories, strict=True):
+        place.dispatcher(jobs=2).submit(directory)
+    for directory in directories:
+        assert wait_for(machine.dispatcher(), directory, ENDED).exit_code == 0
+    assert most_at_once(directories) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "variable", "cap"),
+    [
+        (None, None, None),
+        ("3\n", None, 3),
+        ("3", "5", 5),
+        ("3", "0", None),
+        ("0", None, None),
+        ("many", None, None),
+        ("3", "", None),
+    ],
+)
+def test_the_cap_of_the_machine(file, variable, cap, tmp_path, monkeypatch):
+    monkeypatch.setenv("DISCOVER_HOME", str(tmp_path))
+    monkeypatch.delenv("DISCOVER_LOCAL_JOBS", raising=False)
+    if file is not None:
+        machine_cap_file().write_text(file)
+    if variable is not None:
+        monkeypatch.setenv("DISCOVER_LOCAL_JOBS", variable)
+    assert machine_cap() == cap
+
+
 def running(directories):
     return {d for d in directories if (d / "begun").exists()}
 
@@ -368,6 +404,7 @@ SUBMIT = """
 import sys, time
 from pathlib import Path
 from discover.dispatch.local import LocalDispatcher
+from discover.dispatch.local_job import machine_cap, machine_cap_file
 
 slots, command, *directories = sys.argv[1:]
 dispatcher = LocalDispatcher(Path(slots), jobs=2, threads=3, command=(sys.executable, "-c", command))

@@ -14,7 +14,10 @@ from discover.page.answers import BudgetOrder
 from discover.page.budget import raise_budget
 
 FILES = {
-    "block": "name: a  # mine\nbudget:\n  # never too many\n  calculations: 10   # at most\n  hours: 2.5\nseed: 7\n",
+    "block": (
+        "name: a  # mine\nbudget:\n  # never too many\n  calculations: 10   # at most\n"
+        "  hours: 2.5\nseed: 7\n"
+    ),
     "flow": "name: a\nbudget: {calculations: 10, hours: 2.5}  # both\nseed: 7\n",
     "quoted": 'name: a\n"budget":\n    "calculations": 10\n    hours: 2.5\n',
     "no calculations": "name: a\nbudget:\n  hours: 2.5\n",
