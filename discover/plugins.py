@@ -93,6 +93,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "molecule": "discover.calculations.molecule:MolecularProperties",
         "static": "discover.calculations.static:Static",
         "phonons": "discover.calculations.phonons:Phonons",
+        "transport": "discover.calculations.transport:Transport",
     },
     "engines": {
         "gpaw": "discover.calculations.engines.gpaw:GPAWEngine",

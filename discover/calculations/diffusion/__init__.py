@@ -1,0 +1,1 @@
+"""The parts of the kind `transport`: cells, resumable dynamics, and what follows from trajectories."""
