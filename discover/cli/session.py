@@ -33,6 +33,7 @@ def run_campaign(path: Path, *, dashboard: bool, retry_failed: bool, as_json: bo
     from rich.console import Console
 
     from discover.folder import CampaignFolder
+    from discover.page.known import note_campaign
     from discover.preflight import check_folder
     from discover.runner import run_campaign as run_here
 
@@ -40,6 +41,7 @@ def run_campaign(path: Path, *, dashboard: bool, retry_failed: bool, as_json: bo
     folder = CampaignFolder.at(path)
     spec = check_folder(folder)
     _check_store(folder, spec, retry_failed=retry_failed)
+    note_campaign(folder.root)
     started = time.monotonic()
     with _progress(folder, spec, console) as told, _ctrl_c_stops(folder, spec, told):
         if dashboard:

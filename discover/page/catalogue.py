@@ -15,6 +15,7 @@ from discover.errors import DiscoverError, NotServedError
 from discover.folder import SPEC_FILE, CampaignFolder
 from discover.home import home
 from discover.lease import is_alive
+from discover.page.known import known_campaigns
 from discover.records import content_hash
 from discover.report.findings import Findings
 from discover.store import Store, open_store
@@ -30,9 +31,10 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 class Catalogue:
-    """The campaigns in the service's home and in folders that were named, by a name fit for addresses.
+    """The campaigns in named folders, in the service's home, and all that were run on this machine.
 
-    `folders` are campaigns, or folders of campaigns. Names are looked up, never made into paths.
+    `folders` are campaigns, or folders of campaigns. Each has a name that is fit for addresses; names are
+    looked up, never made into paths.
     """
 
     def __init__(self, folders: Sequence[Path] = ()) -> None:
@@ -44,7 +46,7 @@ class Catalogue:
         """Every campaign there is now, by name."""
         named: dict[str, CampaignFolder] = {}
         seen: set[Path] = set()
-        for place in (*self._folders, home() / "campaigns"):
+        for place in (*self._folders, home() / "campaigns", *known_campaigns()):
             for root in _campaigns_in(place):
                 if root not in seen:
                     seen.add(root)

@@ -9,6 +9,7 @@ import pytest
 
 from discover.errors import CampaignError, NotServedError
 from discover.page.catalogue import Catalogue, OpenCampaign
+from discover.page.known import note_campaign
 
 SPEC = "name: {}\nbudget: {{calculations: 5}}\n"
 
@@ -27,6 +28,28 @@ def test_campaigns_of_the_home_and_of_named_folders(own_home: Path, tmp_path: Pa
     catalogue = Catalogue([tmp_path / "many", alone, tmp_path / "absent", one])
     found = {name: folder.root for name, folder in catalogue.folders().items()}
     assert found == {"one": one, "other-one": other, "alone": alone, "launched": launched}
+
+
+def test_campaigns_that_were_run_here_are_known_while_they_are_there(
+    own_home: Path, tmp_path: Path
+) -> None:
+    one, gone = add(tmp_path / "somewhere", "one"), add(tmp_path / "somewhere", "gone")
+    for folder in (one, gone, one):
+        note_campaign(folder)
+    shutil.rmtree(gone)
+    (own_home / "known" / "odd.txt").write_text("relative/path")
+    (own_home / "known" / "binary.txt").write_bytes(b"\xff\xfe")
+    assert [folder.root for folder in Catalogue([one]).folders().values()] == [one]
+    assert [folder.root for folder in Catalogue().folders().values()] == [one]
+
+
+def test_a_home_that_cannot_be_written_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DISCOVER_HOME", str(tmp_path / "file" / "home"))
+    note_campaign(tmp_path)
+    assert Catalogue().folders() == {}
 
 
 def test_equal_names_are_told_apart_and_keep_their_names(tmp_path: Path) -> None:
