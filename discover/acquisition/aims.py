@@ -126,6 +126,10 @@ def hypervolume(points: Array, references: Sequence[float]) -> float:
         return 0.0
     if points.shape[1] == 1:
         return float(above.max() - references[0])
+    if points.shape[1] == 2:  # one sweep
+        first, second = above[np.argsort(-above[:, 0], kind="stable")].T
+        widths = first - np.append(first[1:], references[0])
+        return float(widths @ (np.maximum.accumulate(second) - references[1]))
     levels = np.unique(above[:, -1])[::-1]
     floors = [*levels[1:].tolist(), float(references[-1])]
     return float(

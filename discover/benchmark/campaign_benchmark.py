@@ -60,7 +60,7 @@ def run(
     strategies, skipped = _strategies(surrogates, acquisitions, settings, peers=peers)
     for name, reason in skipped.items():
         told(f"{name}: left out: {reason}")
-    _check(data, settings)
+    check_settings(data, settings)
     n_top = top_rows(top, len(data))
     sought = seek(data.y, settings.goal, n_top)
     folder = out / "runs"
@@ -68,7 +68,7 @@ def run(
     identity = {"data": data.identity(), "sigma": sigma, "top": n_top, **asdict(settings)}
     runs: list[Run] = []
     for seed in range(seeds):
-        durations = _durations(data, sigma, seed)
+        durations = durations_of(data, sigma, seed)
         for name, make in strategies.items():
             file = folder / f"{content_hash({**identity, 'seed': seed, 'strategy': name})}.json"
             made = _kept(file) or _replayed(data, make(), settings, sought, durations, seed)
@@ -162,7 +162,8 @@ def _by_model(surrogate: str, acquisition: str) -> Callable[[], Strategy]:
     return lambda: ByModel(surrogate, acquisition)
 
 
-def _check(data: DataSet, settings: Settings) -> None:
+def check_settings(data: DataSet, settings: Settings) -> None:
+    """DataError where there is nothing left for a model to pick."""
     if not settings.initial < settings.budget:
         raise DataError(
             f"--initial {settings.initial} leaves nothing of --budget {settings.budget} to a model"
@@ -171,7 +172,8 @@ def _check(data: DataSet, settings: Settings) -> None:
         raise DataError(f"--initial {settings.initial}: there are only {len(data)} rows")
 
 
-def _durations(data: DataSet, sigma: float, seed: int) -> Array:
+def durations_of(data: DataSet, sigma: float, seed: int) -> Array:
+    """How long each row takes: as the data say, or log-normal with this deviation of the logarithm."""
     if data.durations is not None:
         return data.durations
     draws = np.random.default_rng([seed, 1]).standard_normal(len(data))

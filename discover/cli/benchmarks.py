@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from discover.cli.campaigns import Json
 from discover.cli.output import print_json
+
+if TYPE_CHECKING:
+    from discover.benchmark.datasets import Columns
 
 DataFiles = Annotated[
     list[Path],
@@ -247,7 +250,8 @@ def extrapolation(
     result = benchmark.run(
         known,
         plan_splits(known, _listed(splits), split_file, before),
-        _listed(surrogates) or ["gp", "random-forest", "deep-ensemble", "mixture"],
+        _listed(surrogates)
+        or ["bayesian-ridge", "ilr", "gp-linear", "random-forest", "mixture", "auto"],
         seeds=seeds,
         out=out,
         told=_tell,
@@ -259,7 +263,11 @@ def extrapolation(
 def replay(
     data: DataFiles,
     target: Annotated[
-        str | None, typer.Option(help="Column with the property (needed without --low).")
+        list[str] | None,
+        typer.Option(
+            help="Column with the property (needed without --low); of several (repeat it) each with "
+            "its goal: COL:max or COL:min, then :log10 or :REFERENCE if wanted."
+        ),
     ] = None,
     low: Annotated[
         list[str] | None,
@@ -340,21 +348,46 @@ def replay(
     from discover.benchmark.campaigns import Settings
     from discover.benchmark.datasets import Columns, load_data
 
-    if target is None or out is None:
+    if not target or out is None:
         raise typer.BadParameter("give --target and --out (or --low, to replay a ladder)")
+    columns = Columns(
+        target=target[0],
+        formula=formula,
+        smiles=smiles,
+        id=id_column,
+        group=group,
+        censored=censored,
+        duration=duration,
+        features=tuple(_listed(features)),
+        exclude=tuple(_listed(exclude)),
+    )
+    if len(target) > 1:
+        if top is not None or peers or goal != "max" or transform != "none":
+            raise typer.BadParameter(
+                "--goal, --transform, --top and --peers are for one --target; of several each says "
+                "its own, as in COL:min:log10"
+            )
+        result = _replay_tradeoff(
+            data,
+            columns,
+            target,
+            surrogates=_listed(surrogate) or ["gp"],
+            acquisitions=_listed(acquisition) or ["qlognehvi", "parego", "logei"],
+            seeds=seeds or 10,
+            initial=initial or 10,
+            budget=budget or 40,
+            slots=slots or 4,
+            sigma=sigma,
+            drop_invalid=drop_invalid,
+            out=out,
+            show=not as_json,
+        )
+        if as_json:
+            print_json(result)
+        return
     known = load_data(
         data,
-        Columns(
-            target=target,
-            formula=formula,
-            smiles=smiles,
-            id=id_column,
-            group=group,
-            censored=censored,
-            duration=duration,
-            features=tuple(_listed(features)),
-            exclude=tuple(_listed(exclude)),
-        ),
+        columns,
         transform=transform,
         drop_invalid=drop_invalid,
         told=_tell,
@@ -364,12 +397,12 @@ def replay(
         known,
         Settings(
             goal=goal,
-            initial=initial or 10,
+            initial=initial or 4,
             budget=budget or min(len(known), max(60, len(known) // 4)),
             concurrency=slots or 4,
         ),
         surrogates=_listed(surrogate) or ["mixture"],
-        acquisitions=_listed(acquisition) or ["logei"],
+        acquisitions=_listed(acquisition) or ["informed-ucb"],
         top=top or "1%",
         seeds=seeds or 10,
         sigma=sigma,
@@ -378,6 +411,49 @@ def replay(
         told=_tell,
     )
     print_json(result) if as_json else show(result)
+
+
+def _replay_tradeoff(
+    data: list[Path],
+    columns: Columns,
+    targets: list[str],
+    *,
+    surrogates: list[str],
+    acquisitions: list[str],
+    seeds: int,
+    initial: int,
+    budget: int,
+    slots: int,
+    sigma: float,
+    drop_invalid: bool,
+    out: Path,
+    show: bool,
+) -> dict[str, Any]:
+    from discover.benchmark import tradeoff_benchmark as benchmark
+    from discover.benchmark.campaigns import Settings
+    from discover.benchmark.tradeoffs import Target, load_tradeoff
+
+    known = load_tradeoff(
+        data,
+        columns,
+        [Target.parse(text) for text in targets],
+        drop_invalid=drop_invalid,
+        told=_tell,
+    )
+    _tell(f"{known.data.in_words()}; {len(known.front)} on the front of {', '.join(targets)}")
+    result = benchmark.run(
+        known,
+        Settings(goal="max", initial=initial, budget=budget, concurrency=slots),
+        surrogates=surrogates,
+        acquisitions=acquisitions,
+        seeds=seeds,
+        sigma=sigma,
+        out=out,
+        told=_tell,
+    )
+    if show:
+        benchmark.show(result)
+    return result
 
 
 def _replay_ladder(
@@ -411,6 +487,23 @@ def _replay_ladder(
         slots=slots or 1,
         told=_tell,
     )
+    print_json(result) if as_json else benchmark.show(result)
+
+
+@app.command()
+def molecules(
+    solvents: Annotated[
+        list[str] | None, typer.Argument(help="EC, PC, DMC, DME, AN, FEC, THF, EMC; else all.")
+    ] = None,
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for results, and for what a kill leaves.")],
+    preset: Annotated[Literal["cheap", "tight"], typer.Option(help="Level of theory.")] = "cheap",
+    as_json: Json = False,
+) -> None:
+    """Redox potentials and more of known solvents by PySCF, against published values."""
+    from discover.benchmark import molecules as benchmark
+
+    result = benchmark.run(solvents or (), out, preset=preset, told=_tell)
     print_json(result) if as_json else benchmark.show(result)
 
 
