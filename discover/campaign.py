@@ -174,13 +174,13 @@ class CampaignSpec(Section):
     filters: Filters = Filters()
     descriptors: tuple[str, ...] = Field(("composition", "structure"), min_length=1)
     """Descriptors that feed the surrogate."""
-    surrogate: Plugin = Plugin(name="gp")
+    surrogate: Plugin = Plugin(name="mixture")
     """Model that predicts the property."""
-    acquisition: Plugin = Plugin(name="logei")
+    acquisition: Plugin = Plugin(name="informed-ucb")
     """What to compute next, given the model."""
     selection_seconds: float | None = Field(None, gt=0)
     """Time after which scoring a large pool ends with the best so far; the picks then depend on it."""
-    initial: int = Field(5, ge=1)
+    initial: int = Field(4, ge=1)
     """First candidates, picked at random before the surrogate is asked; on a ladder at every rung."""
     retrain_every: int = Field(1, ge=1)
     """New observations after which the surrogate is fitted again."""

@@ -50,9 +50,9 @@ class RemoteCampaignSpec(CampaignSpec):
 
     generator: InstalledPlugin = InstalledPlugin(name="prototypes")
     """Source of candidates."""
-    surrogate: InstalledPlugin = InstalledPlugin(name="gp")
+    surrogate: InstalledPlugin = InstalledPlugin(name="mixture")
     """Model that predicts the property."""
-    acquisition: InstalledPlugin = InstalledPlugin(name="logei")
+    acquisition: InstalledPlugin = InstalledPlugin(name="informed-ucb")
     """What to compute next, given the model."""
     potential: Annotated[str, Field(pattern=r"^[a-z0-9-]+(:[A-Za-z0-9_-]+)?$")] = "chgnet"
     """Potential that relaxes candidates: `chgnet`, `mace:<foundation name>`, `emt`."""

@@ -22,7 +22,7 @@ def test_moments_are_those_of_samples_from_the_mixture():
     """Draw a member by weight, then a function from it: same mean, same covariance."""
     data, x = example_data(12), example_data(3, seed=1).x
     model = Mixture().fit(data, seed=0)
-    share = model.weights["gp"]
+    share = model.weights["gp-linear"]
     generator = np.random.default_rng(0)
     draws = []
     with torch.no_grad():
