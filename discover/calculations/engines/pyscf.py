@@ -38,7 +38,7 @@ class Preset:
 
 
 PRESETS = {
-    "cheap": Preset("wb97x", "def2-svpd", "def2-svp", 1, 17),
+    "cheap": Preset("wb97x", "def2-svpd", "def2-svp", 0, 17),
     "tight": Preset("wb97x", "def2-tzvpd", "def2-svpd", 3, 29),
 }
 
