@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 PAGE_PORT = "DISCOVER_PAGE_PORT"
 DAEMONS = ("service", "server", "page")
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 
 
 def register(app: typer.Typer) -> None:

@@ -7,7 +7,6 @@ import hmac
 import ipaddress
 import os
 import secrets
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -128,11 +127,6 @@ class Access:
     def _sign(self, purpose: str, content: str) -> str:
         key = self.token.encode() if self.token is not None else self.secret
         return hmac.new(key, f"discover {purpose} {content}".encode(), hashlib.sha256).hexdigest()
-
-
-def seconds_now() -> float:
-    """Seconds since the epoch."""
-    return time.time()
 
 
 def _equal(given: str, wanted: str) -> bool:

@@ -1,6 +1,7 @@
 """The JSON API behind the page."""
 
 # No postponed annotations here: FastAPI reads them from functions that are made inside another.
+import time
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from fastapi.security import HTTPBearer
 
 from discover.errors import DiscoverError
 from discover.page import answers, candidates, curves, jobs, orders, overview, viewer
-from discover.page.access import COOKIE, Access, seconds_now
+from discover.page.access import COOKIE, Access
 from discover.page.catalogue import Catalogue, OpenCampaign
 from discover.page.orders import Launcher
 from discover.page.space import space_map
@@ -54,7 +55,7 @@ def make_api(catalogue: Catalogue, launcher: Launcher, access: Access) -> APIRou
     @api.get("/session", tags=["session"])
     def session(request: Request) -> answers.Session:
         """What a page needs to press its own buttons."""
-        signed_in = access.is_session(request.cookies.get(COOKIE), seconds_now())
+        signed_in = access.is_session(request.cookies.get(COOKIE), time.time())
         return answers.Session(csrf=access.csrf, signed_in=signed_in or access.token is None)
 
     @api.get("/campaigns", tags=["campaigns"])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from discover.page.access import COOKIE, CSRF_HEADER, Access, seconds_now
+from discover.page.access import COOKIE, CSRF_HEADER, Access
 
 OPEN_PATHS = frozenset({"/login", "/health"})
 OPEN_PREFIX = "/static/"
@@ -60,7 +61,7 @@ class Guard:
             return _problem(421, "this page is served under localhost and 127.0.0.1 only")
         bearer = access.is_bearer(request.headers.get("authorization"))
         is_open = path in OPEN_PATHS or path.startswith(OPEN_PREFIX)
-        session = access.is_session(request.cookies.get(COOKIE), seconds_now())
+        session = access.is_session(request.cookies.get(COOKIE), time.time())
         if access.token is not None and not (bearer or is_open or session):
             if path.startswith("/api/") or request.method not in SAFE_METHODS:
                 return _problem(

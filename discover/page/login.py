@@ -2,12 +2,13 @@
 
 # No postponed annotations here: FastAPI reads them from functions that are made inside another.
 import asyncio
+import time
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from discover.page.access import COOKIE, SESSION_SECONDS, Access, seconds_now
+from discover.page.access import COOKIE, SESSION_SECONDS, Access
 from discover.page.html import Pages
 
 LARGEST_FORM_BYTES = 4096
@@ -32,7 +33,7 @@ def make_login(access: Access, pages: Pages) -> APIRouter:
         answer = RedirectResponse(wanted, status_code=303)
         answer.set_cookie(
             COOKIE,
-            access.new_session(seconds_now()),
+            access.new_session(time.time()),
             max_age=int(SESSION_SECONDS),
             httponly=True,
             samesite="strict",

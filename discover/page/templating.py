@@ -18,11 +18,11 @@ from discover.page.catalogue import OpenCampaign
 from discover.records import Candidate
 from discover.report import notation
 from discover.report.canvas import PALETTE
+from discover.report.drawings import element_colours, structure_svg
 from discover.report.figures import inside_interval
-from discover.report.structures import ElementColour, crystal_svg, element_colours
+from discover.report.structures import ElementColour
 from discover.results import ResultRow
-from discover.structures.crystal import Crystal
-from discover.structures.formulation import Formulation
+from discover.structures.structure import Structure
 
 STATIC = Path(__file__).parent / "static"
 
@@ -63,12 +63,12 @@ class Templates:
         return self._environment.get_template(template).render(content)
 
     def drawing(self, candidate: Candidate) -> str:
-        """A small drawing of a crystal; nothing for other structures."""
-        return _svg(candidate.structure) if isinstance(candidate.structure, Crystal) else ""
+        """A small drawing of its structure."""
+        return _svg(candidate.structure)
 
     def elements(self, candidate: Candidate) -> list[ElementColour]:
         """The legend of drawing and viewer."""
-        return _elements(candidate)
+        return element_colours(candidate.structure)
 
     def drawn(self, campaign: OpenCampaign, rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
         """For each row of the ranking: its drawing, elements, and places on a common scale in percent."""
@@ -91,7 +91,7 @@ class Templates:
             drawn.append(
                 {
                     "svg": self.drawing(candidate),
-                    "elements": _elements(candidate),
+                    "elements": element_colours(candidate.structure),
                     "place": place,
                     "inside": row.predicted is None or inside_interval(row),
                 }
@@ -100,17 +100,8 @@ class Templates:
 
 
 @lru_cache(maxsize=2000)
-def _svg(crystal: Crystal) -> str:
-    return crystal_svg(crystal)
-
-
-def _elements(candidate: Candidate) -> list[ElementColour]:
-    structure = candidate.structure
-    if isinstance(structure, Formulation):
-        numbers = [n for c in structure.components for n in c.molecule.numbers]
-    else:
-        numbers = list(structure.numbers)
-    return element_colours(numbers)
+def _svg(structure: Structure) -> str:
+    return structure_svg(structure)
 
 
 @lru_cache

@@ -85,6 +85,10 @@
     if (await order(form.dataset.order, body)) { form.hidden = true; form.reset(); }
   });
 
+  // The dashboard is beside this page, under whatever name this page was asked for.
+  const dashboard = document.querySelector("[data-dashboard]");
+  if (dashboard) dashboard.hostname = location.hostname;
+
   for (const place of document.querySelectorAll("[data-fragment]")) {
     fetch(place.dataset.fragment).then(async (answer) => {
       place.innerHTML = answer.ok ? await answer.text() : "There is nothing to draw.";
