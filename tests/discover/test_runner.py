@@ -57,6 +57,21 @@ class Failing(PotentialEngine):
 '''
 
 
+PICKY_SURROGATE = '''
+"""A surrogate that cannot fit five observations or fewer."""
+
+from discover.errors import SurrogateError
+from surrogates.gp import GaussianProcess
+
+
+class Picky(GaussianProcess):
+    def fit(self, data, seed):
+        if len(data) <= 5:
+            raise SurrogateError("five points or fewer")
+        return super().fit(data, seed)
+'''
+
+
 class Killed(BaseException):
     """Stands for SIGKILL: nothing catches it."""
 
@@ -487,3 +502,17 @@ def test_the_calculation_may_not_be_changed_under_cancelled_jobs(quick_campaign:
     change(quick_campaign, calculation={"settings": {"volumes": 7}})
     with pytest.raises(CampaignError, match="calculation: cannot be changed"):
         run(quick_campaign)
+
+
+def test_a_surrogate_that_cannot_fit_says_so_and_the_loop_explores_on(quick_campaign):
+    (quick_campaign / "picky.py").write_text(PICKY_SURROGATE)
+    change(quick_campaign, surrogate={"name": "picky.py:Picky"}, budget={"calculations": 8})
+    told: list[str] = []
+    run_campaign(CampaignFolder.at(quick_campaign), told.append)
+    folder = CampaignFolder.at(quick_campaign)
+    with closing(folder.open_store(folder.load())) as store:
+        explored = [c.prediction is None for c in store.calculations()]
+    assert "no model yet, exploring on: five points or fewer" in told
+    assert len(explored) == 8
+    assert all(explored[:6])
+    assert not any(explored[7:])
