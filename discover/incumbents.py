@@ -1,4 +1,4 @@
-"""The best candidates so far, for generators that build on them."""
+"""What is known so far: the best candidates, and those that need no calculation."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from discover.campaign import CampaignSpec
 from discover.objectives import Constraint, Objective, target_of
 from discover.records import Candidate
 from discover.store.base import Store
+from discover.structures.composition import Composition
 
 INCUMBENTS = 20
 
@@ -41,6 +42,23 @@ def incumbents(store: Store, spec: CampaignSpec, n: int = INCUMBENTS) -> tuple[C
     broken = [_broken(values[i], spec.constraints) for i in complete]
     order = np.lexsort((dominated, broken))
     return tuple(store.candidate(complete[i]) for i in order[:n])
+
+
+def known_beforehand(store: Store, spec: CampaignSpec) -> frozenset[str]:
+    """Candidates of which imported values tell every objective: they are learned from and not picked.
+
+    Those of which no more than the composition is known are among them: nothing can compute them.
+    """
+    sought = {objective.property for objective in spec.sought}
+    told: dict[str, set[str]] = {}
+    for observation in store.observations():
+        if observation.calculation is None:
+            told.setdefault(observation.candidate, set()).add(observation.property)
+    return frozenset(
+        candidate
+        for candidate, properties in told.items()
+        if sought <= properties or isinstance(store.candidate(candidate).structure, Composition)
+    )
 
 
 def _values(store: Store, spec: CampaignSpec) -> dict[str, dict[str, float]]:

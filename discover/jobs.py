@@ -270,6 +270,8 @@ class Jobs:
                 unit=value.unit,
                 fidelity=calculation.fidelity,
                 source=f"jobs/{calculation.id}",
+                bound=value.bound,
+                uncertainty=value.uncertainty,
                 quarantined=value.quarantined,
             )
             for value in result.values

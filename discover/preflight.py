@@ -88,7 +88,8 @@ def check_unchanged(store: Store, spec: CampaignSpec, source: str) -> None:
         return
     present = _fixed_part(spec)
     waiting = store.calculations(ACTIVE_STATES | {CalculationState.CANCELLED})
-    no_value_yet = not (store.observations(quarantined=True) or waiting)
+    computed = any(o.calculation for o in store.observations(quarantined=True))
+    no_value_yet = not (computed or waiting)
     changed = [
         f"{source}: {key}: cannot be changed once a campaign has begun (it began with "
         f"{begun.get(key)}); change it back, or begin a new campaign in another folder"

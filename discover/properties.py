@@ -74,7 +74,7 @@ PROPERTIES: dict[str, Property] = {
         ),
         Property("homo_energy", "energy of the HOMO", "eV", "none", (-30.0, 5.0)),
         Property("lumo_energy", "energy of the LUMO", "eV", "none", (-15.0, 15.0)),
-        Property("ionic_conductivity", "ionic conductivity", "S/cm", "log10", (1e-16, 10.0)),
+        Property("ionic_conductivity", "ionic conductivity", "S/cm", "log10", (1e-20, 10.0)),
         Property("diffusion_coefficient", "diffusion coefficient", "cm²/s", "log10", (1e-18, 1e-2)),
         Property("activation_energy", "activation energy", "eV", "none", (0.0, 5.0)),
         Property("density", "density", "g/cm³", "none", (0.05, 25.0)),

@@ -6,17 +6,20 @@ import hashlib
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, model_validator
 
 from discover.errors import StructureError
+from discover.structures.composition import Composition
 from discover.structures.crystal import Crystal
 from discover.structures.formulation import Formulation
 from discover.structures.molecule import Molecule
 from discover.structures.structure import Structure, sort_name
 
 S = TypeVar("S", Crystal, Molecule, Formulation)
+Bound = Literal["below", "above"]
+"""Where the true value lies, of which only a bound is known."""
 
 
 def content_hash(content: Mapping[str, Any], length: int = 16) -> str:
@@ -78,7 +81,7 @@ class Candidate(Record):
     id: str
     formula: str = Field(description="reduced formula of a crystal, Hill formula of a molecule")
     spacegroup: int | None = Field(
-        None, ge=1, le=230, description="international number, of crystals only"
+        None, ge=1, le=230, description="international number, of crystals"
     )
     prototype: str | None = Field(None, description="structure type, of crystals that have a name")
     structure: Structure
@@ -96,9 +99,11 @@ class Candidate(Record):
 
     @model_validator(mode="after")
     def _consistent(self) -> Candidate:
-        if isinstance(self.structure, Crystal) != (self.spacegroup is not None):
-            wants = "needs" if isinstance(self.structure, Crystal) else "has no"
-            raise ValueError(f"a {sort_name(self.structure)} {wants} spacegroup")
+        known = self.spacegroup is not None
+        if isinstance(self.structure, Crystal) and not known:
+            raise ValueError("a crystal needs spacegroup")
+        if isinstance(self.structure, Molecule | Formulation) and known:
+            raise ValueError(f"a {sort_name(self.structure)} has no spacegroup")
         return self
 
     @classmethod
@@ -125,8 +130,9 @@ class Candidate(Record):
         return cls(
             id=structure.fingerprint
             if isinstance(structure, Molecule)
-            else content_hash({"formulation": structure.fingerprint}),
+            else content_hash({sort_name(structure): structure.fingerprint}),
             formula=structure.formula,
+            spacegroup=structure.spacegroup if isinstance(structure, Composition) else None,
             structure=structure,
             provenance=provenance,
         )
@@ -249,7 +255,11 @@ class Calculation(Record):
 
 
 class Observation(Record):
-    """A property value of a candidate, with unit, fidelity and source."""
+    """A property value of a candidate, with unit, fidelity and source.
+
+    `bound` says that the true value lies below or above this one; `uncertainty` is one standard error on
+    the scale on which the property is learnt.
+    """
 
     id: str
     candidate: str
@@ -259,6 +269,9 @@ class Observation(Record):
     unit: str
     fidelity: str
     source: str
+    citation: str | None = Field(None, description="of a value that was not computed here")
+    bound: Bound | None = None
+    uncertainty: FiniteFloat | None = None
     quarantined: str | None = Field(None, description="why it is not trained on")
 
 

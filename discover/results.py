@@ -120,6 +120,7 @@ class Status(Record):
     core_hours: float = 0.0
     budget_core_hours: float | None = None
     unstable: int = 0
+    imported: int = 0
     rungs: tuple[RungStatus, ...] = ()
 
 
@@ -256,6 +257,7 @@ def status(store: Store, spec: CampaignSpec, now: float, *, steered: bool) -> St
         core_hours=core_hours(calculations),
         budget_core_hours=spec.budget.core_hours,
         unstable=len(unstable(calculations, observations, spec.objective.property)),
+        imported=sum(o.calculation is None for o in observations),
         rungs=rung_statuses(store, spec) if spec.ladder else (),
     )
 

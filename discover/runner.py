@@ -116,6 +116,7 @@ class CampaignRunner:
             active=active,
             picked=len(calculations),
             below=sum(c.fidelity in lower for c in calculations),
+            known=self._supply.known,
             ready=len(self._supply.pool),
             touched=self._supply.pool.touched,
             exhausted=self._supply.exhausted,

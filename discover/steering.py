@@ -60,7 +60,8 @@ class Situation:
 
     `ended` are calculations whose job is over and whose result is not collected yet, by order; `active`
     counts calculations that hold a slot, ended ones excluded; `picked` counts all that were ever
-    picked, `below` those of them at a lower rung of the ladder; `ready` counts candidates that could be
+    picked, `below` those of them at a lower rung of the ladder, `known` candidates that were known
+    before the campaign began; `ready` counts candidates that could be
     picked now, `touched` those of them that were picked at some rung before; `exhausted` says that the
     generator has no more; `observed` counts observations to train on, `trained_on` those that the last
     training saw, and `has_model` whether it gave a model; `hours` were spent steering, `core_hours` by
@@ -73,6 +74,7 @@ class Situation:
     active: int = 0
     picked: int = 0
     below: int = 0
+    known: int = 0
     ready: int = 0
     touched: int = 0
     exhausted: bool = False
@@ -190,7 +192,8 @@ def decide(now: Situation, rules: Rules, done: Sequence[Action] = ()) -> Action:
     trained = any(isinstance(action, Train) for action in done)
     if now.ended and not trained:
         return Collect(now.ended)
-    train = now.picked - now.below >= rules.initial and _training_due(now, rules) and not trained
+    begun = now.picked - now.below + now.known >= rules.initial
+    train = begun and _training_due(now, rules) and not trained
     occupied = now.active + len(now.ended)
     if reason := stop_reason(now, rules):
         if occupied:
@@ -199,7 +202,7 @@ def decide(now: Situation, rules: Rules, done: Sequence[Action] = ()) -> Action:
     slot_free = occupied < rules.jobs
     if now.ended and not slot_free:
         return Wait()
-    explore = now.picked - now.below < rules.initial or not (now.has_model or train)
+    explore = not begun or not (now.has_model or train)
     short = (
         not now.ready if slot_free and explore else now.ready - now.touched < rules.pool_size
     )  # what was touched stays, and must not keep new candidates out

@@ -8,7 +8,7 @@ from discover import plugins
 from discover.campaign import CampaignSpec
 from discover.errors import PluginError, StructureError
 from discover.folder import CampaignFolder
-from discover.incumbents import incumbents
+from discover.incumbents import incumbents, known_beforehand
 from discover.ladder import on_ladder, rung_index, unstable
 from discover.pool import KnownCandidates, Pool
 from discover.records import Calculation, Candidate, CandidateState
@@ -29,6 +29,7 @@ class CandidateSupply:
         self.pool = Pool(len(spec.rungs), all_of_them=bool(spec.calculations))
         self._folder, self._spec, self._store = folder, spec, store
         self._known = KnownCandidates()
+        self._imported: frozenset[str] = frozenset()
         self._potential: tuple[str, Potential] | None = None
         self._generator: Generator = plugins.create(
             "generators", spec.generator.name, spec.generator.options, folder.root
@@ -40,6 +41,11 @@ class CandidateSupply:
         """Whether the generator has come to the end of its space."""
         return bool(self._store.value("exhausted"))
 
+    @property
+    def known(self) -> int:
+        """How many candidates were known before the campaign began."""
+        return len(self._imported)
+
     def recover(self) -> list[Candidate]:
         """Take all candidates from the store, in the order of their draws, and what was picked of them.
 
@@ -47,11 +53,12 @@ class CandidateSupply:
         screened.
         """
         self._apply_draw()
+        self._imported = known_beforehand(self._store, self._spec)
         unfinished = []
         for candidate in self._store.candidates():
             self._known.add([candidate])
             if candidate.state is CandidateState.READY:
-                self.pool.add([candidate])
+                self._offer([candidate])
             elif candidate.state is CandidateState.PROPOSED:
                 unfinished.append(candidate)
         calculations = self._store.calculations()
@@ -104,8 +111,12 @@ class CandidateSupply:
         screened = self._filtered(proposed, twins)
         answered = [self._featurized(c) if c.state is CandidateState.READY else c for c in screened]
         self._store.update_candidates(answered)
-        self.pool.add(c for c in answered if c.state is CandidateState.READY)
+        self._offer([c for c in answered if c.state is CandidateState.READY])
         return answered
+
+    def _offer(self, ready: list[Candidate]) -> None:
+        """Put candidates into the pool, but for those of which everything sought is known already."""
+        self.pool.add(c for c in ready if c.id not in self._imported)
 
     def _filtered(self, proposed: list[Candidate], twins: list[Candidate]) -> list[Candidate]:
         spec = self._spec

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,8 @@ import numpy.typing as npt
 from discover import plugins
 from discover.errors import StructureError
 from discover.records import Candidate
-
-if TYPE_CHECKING:
-    from discover.structures.crystal import Crystal
+from discover.structures.composition import Composition
+from discover.structures.crystal import Crystal
 from discover.structures.symmetry import standardized
 
 Array = npt.NDArray[np.float64]
@@ -75,6 +74,8 @@ class CompositionDescriptor:
     (Ward et al., npj Comput. Mater. 2, 16028 (2016)). An elemental property that was never measured
     is replaced by its mean over all elements.
     """
+
+    takes = (Crystal, Composition)
 
     def __init__(self) -> None:
         self._rows: dict[str, Array] = {}

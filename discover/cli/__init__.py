@@ -7,7 +7,15 @@ import sys
 
 import typer
 
-from discover.cli import benchmarks, campaigns, inspection, machines, potentials, service
+from discover.cli import (
+    benchmarks,
+    campaigns,
+    importing,
+    inspection,
+    machines,
+    potentials,
+    service,
+)
 from discover.errors import DiscoverError
 
 app = typer.Typer(
@@ -22,6 +30,7 @@ UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM
 """What a full disk, a read-only file system and missing permissions say."""
 
 campaigns.register(app)
+importing.register(app)
 inspection.register(app)
 service.register(app)
 app.add_typer(benchmarks.app, name="benchmark")

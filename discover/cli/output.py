@@ -126,6 +126,8 @@ def print_status(status: Status) -> None:
     )
     console.print(f"  calculations  {counts} (budget {status.budget})")
     console.print(f"  candidates    {pool}")
+    if status.imported:
+        console.print(f"  imported      {status.imported} known values")
     if status.best:
         best = status.best
         console.print(

@@ -12,9 +12,11 @@ import numpy.typing as npt
 from discover.errors import NotServedError, StructureError
 from discover.page.answers import Atom, Shape
 from discover.records import Candidate
+from discover.structures.composition import Composition
 from discover.structures.crystal import Crystal
 from discover.structures.formulation import Formulation
 from discover.structures.molecule import Molecule
+from discover.structures.structure import sort_name
 from discover.structures.symmetry import standardized
 
 Array = npt.NDArray[np.float64]
@@ -40,6 +42,8 @@ def shape(candidate: Candidate, repeats: tuple[int, int, int] = (1, 1, 1)) -> Sh
         return _crystal(candidate.title, structure, repeats)
     if isinstance(structure, Molecule):
         return Shape(title=structure.title, atoms=tuple(_molecule(structure, 0, np.zeros(3))))
+    if isinstance(structure, Composition):
+        raise NotServedError(f"candidate {candidate.id}: only its composition is known")
     return _formulation(structure)
 
 
@@ -51,8 +55,10 @@ def structure_text(candidate: Candidate, kind: Format) -> str:
     from ase.io import write
 
     structure = candidate.structure
-    if isinstance(structure, Formulation):
-        raise NotServedError(f"candidate {candidate.id} is a mixture: it has no structure file")
+    if isinstance(structure, Formulation | Composition):
+        raise NotServedError(
+            f"candidate {candidate.id} is a {sort_name(structure)}: it has no structure file"
+        )
     if kind == "cif" and not isinstance(structure, Crystal):
         raise NotServedError(f"candidate {candidate.id} has no cell: take its xyz file")
     if isinstance(structure, Crystal):

@@ -6,6 +6,7 @@ import re
 
 from discover.report import structures
 from discover.report.structures import ElementColour, crystal_svg
+from discover.structures.composition import Composition
 from discover.structures.crystal import Crystal
 from discover.structures.molecule import Molecule
 from discover.structures.structure import Structure, atomic_numbers
@@ -17,11 +18,13 @@ _MOST_DRAWN = 3
 
 
 def structure_svg(structure: Structure) -> str:
-    """A crystal's cell, a molecule's skeletal formula, or those of a formulation's main components."""
+    """A cell, a skeletal formula, those of a mixture's main components; nothing of a composition."""
     if isinstance(structure, Crystal):
         return crystal_svg(structure)
     if isinstance(structure, Molecule):
         return molecule_svg(structure)
+    if isinstance(structure, Composition):
+        return ""
     main = sorted(structure.components, key=lambda c: -c.mole_fraction)[:_MOST_DRAWN]
     return "".join(molecule_svg(c.molecule, f"{100 * c.mole_fraction:.3g} %") for c in main)
 

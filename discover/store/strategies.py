@@ -20,6 +20,7 @@ from discover.records import (
     Provenance,
     Relaxation,
 )
+from discover.structures.composition import Composition
 from discover.structures.crystal import Crystal
 from discover.structures.formulation import Component, Formulation, Role
 from discover.structures.molecule import Molecule
@@ -118,8 +119,15 @@ def _candidates(
     )
 
 
-CANDIDATES = _candidates(crystals(), st.integers(1, 230)) | _candidates(
-    molecules() | formulations(), st.none()
+COMPOSITIONS = st.builds(
+    Composition,
+    amounts=st.dictionaries(TEXTS, st.floats(1e-3, 1e3), min_size=1, max_size=3),
+    spacegroup=st.none() | st.integers(1, 230),
+)
+CANDIDATES = (
+    _candidates(crystals(), st.integers(1, 230))
+    | _candidates(molecules() | formulations(), st.none())
+    | _candidates(COMPOSITIONS, st.none() | st.integers(1, 230))
 )
 
 
@@ -158,6 +166,9 @@ OBSERVATIONS = st.builds(
     unit=TEXTS,
     fidelity=TEXTS,
     source=TEXTS,
+    citation=st.none() | TEXTS,
+    bound=st.sampled_from([None, "below", "above"]),
+    uncertainty=st.none() | FLOATS,
     quarantined=st.none() | TEXTS,
 )
 

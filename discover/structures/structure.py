@@ -1,4 +1,4 @@
-"""What a candidate may be: a crystal, a molecule or a formulation."""
+"""What a candidate may be: a crystal, a molecule, a formulation, or no more than a composition."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
+from discover.structures.composition import Composition
 from discover.structures.crystal import Crystal
 from discover.structures.formulation import Formulation
 from discover.structures.molecule import Molecule
 
-SORTS: tuple[type[Crystal], type[Molecule], type[Formulation]] = (Crystal, Molecule, Formulation)
+SORTS = (Crystal, Molecule, Formulation, Composition)
 
 
 def sort_name(structure: object) -> str:
-    """`crystal`, `molecule` or `formulation`, of a structure or of its class."""
+    """`crystal`, `molecule`, `formulation` or `composition`, of a structure or of its class."""
     one = structure if isinstance(structure, type) else type(structure)
     return one.__name__.lower()
 
@@ -30,6 +31,7 @@ def _sort_of(content: Any) -> str | None:
             (Crystal, "cell_angstrom"),
             (Molecule, "smiles"),
             (Formulation, "components"),
+            (Composition, "amounts"),
         )
         if isinstance(content, Mapping) and own in content
     ]
@@ -39,19 +41,21 @@ def _sort_of(content: Any) -> str | None:
 Structure = Annotated[
     Annotated[Crystal, Tag("crystal")]
     | Annotated[Molecule, Tag("molecule")]
-    | Annotated[Formulation, Tag("formulation")],
+    | Annotated[Formulation, Tag("formulation")]
+    | Annotated[Composition, Tag("composition")],
     Discriminator(
         _sort_of,
         custom_error_type="structure",
         custom_error_message=(
-            "a structure has cell_angstrom (a crystal), smiles (a molecule) or components (a formulation)"
+            "a structure has cell_angstrom (a crystal), smiles (a molecule), components (a formulation) "
+            "or amounts (a composition)"
         ),
     ),
 ]
 
 
 def atomic_numbers(structure: Structure) -> tuple[int, ...]:
-    """Of every atom; of a formulation's components one after the other."""
+    """Of every atom; of a formulation's components one after the other, of a composition each once."""
     if isinstance(structure, Formulation):
         return tuple(n for c in structure.components for n in c.molecule.numbers)
     return structure.numbers

@@ -1,0 +1,1 @@
+"""Known values brought into a campaign: read, converted, checked row by row, kept with their source."""
