@@ -15,18 +15,21 @@ from discover.campaign import CampaignSpec
 from discover.errors import SurrogateError
 from discover.files import write_atomically
 from discover.folder import CampaignFolder
-from discover.observed import known_rows
+from discover.observed import KnownRows, known_rows
 from discover.records import ModelCard, Observation, content_hash
 from discover.store.base import Store
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
+    from torch import Tensor
 
     from surrogates import Surrogate, TrainingData
     from surrogates.validation import Validation
 
 Details = dict[str, JsonValue]
 
+SIDES = {"below": -1, "above": 1}
+"""On which side of a bound the true value lies."""
 BELIEVED_CANDIDATES = 4096
 BELIEVED_CHUNK = 256
 BELIEVED_QUANTILES = 200
@@ -47,6 +50,7 @@ def training_data(
     """Descriptors, rungs and targets (model scale) of these observations, grouped by formula.
 
     One column for each of `spec.modelled`; a candidate of which a property is not known has a gap there.
+    Values that are bounds are censored.
     """
     import torch
 
@@ -62,9 +66,23 @@ def training_data(
     return TrainingData(
         x=torch.from_numpy(with_rung(features, known.rungs, rungs)),
         y=torch.from_numpy(known.values),
+        censored=_censored(spec, known),
         groups=torch.tensor([formulas[c.formula] for c in candidates]),
         fidelities=rungs,
     )
+
+
+def _censored(spec: CampaignSpec, known: KnownRows) -> Tensor | None:
+    """On which side of each value (k x p) the true one lies, 0 for one that is none; None without bounds."""
+    import torch
+
+    columns = {target.name: column for column, target in enumerate(spec.modelled)}
+    table = torch.zeros(known.values.shape, dtype=torch.int8)
+    for row, observations in enumerate(known.observations):
+        for observation in observations:
+            if observation.bound is not None:
+                table[row, columns[observation.property]] = SIDES[observation.bound]
+    return table if bool(table.any()) else None
 
 
 def train(

@@ -312,3 +312,13 @@ def test_core_hours_are_a_budget() -> None:
     rules = replace(RULES, core_hours=1.5)
     assert stop_reason(Situation(ready=1, core_hours=1.4), rules) is None
     assert stop_reason(Situation(ready=1, core_hours=1.5), rules) == "budget: 1.50 core hours"
+
+
+def test_what_was_known_beforehand_counts_as_the_first_picks() -> None:
+    """A campaign that begins with imported values trains at once and asks the model."""
+    known = Situation(known=RULES.initial, observed=RULES.initial, ready=RULES.pool_size)
+    assert decide(known, RULES) == Train()
+    trained = replace(known, trained_on=known.observed, has_model=True)
+    assert decide(trained, RULES, [Train()]) == Pick(explore=False)
+    few = replace(known, known=RULES.initial - 1)
+    assert decide(few, RULES) == Pick(explore=True)

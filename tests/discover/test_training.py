@@ -227,3 +227,20 @@ def test_the_card_keeps_what_the_model_believes_of_the_other_candidates(
     assert believed_values(trained.model, UNPICKED, spec.seed) == noted
     assert believed_values(trained.model, UNPICKED, spec.seed + 1) != noted
     assert believed_values(trained.model, UNPICKED[:0], 0) == {"candidates": 0, "quantiles": []}
+
+
+def test_bounds_are_censored(spec: CampaignSpec, store: Store, computed: Add) -> None:
+    fill(store, computed, range(3))
+    plain = training_data(store, spec, usable_observations(store, spec))
+    assert plain.censored is None
+    first, second, _ = usable_observations(store, spec)
+    store.add_observations(
+        [
+            first.model_copy(update={"bound": "below"}),
+            second.model_copy(update={"bound": "above"}),
+        ]
+    )
+    data = training_data(store, spec, usable_observations(store, spec))
+    assert data.censored is not None
+    assert data.censored.flatten().tolist() == [-1, 1, 0]
+    assert data.y.tolist() == plain.y.tolist()

@@ -15,9 +15,9 @@ from ase.io import write
 
 from discover.folder import CampaignFolder
 from discover.lease import SteeringLease
+from discover.observed import usable_observations
 from discover.records import CandidateState
 from discover.supply import CandidateSupply
-from discover.training import usable_observations
 
 Discover = Callable[..., Any]
 SPEC = {
