@@ -73,7 +73,7 @@ def training_data(
 
 
 def _censored(spec: CampaignSpec, known: KnownRows) -> Tensor | None:
-    """On which side of each value (k x p) the true one lies, 0 for one that is none; None without bounds."""
+    """On which side of each value (k x p) the true one lies, 0 where it is exact; None without bounds."""
     import torch
 
     columns = {target.name: column for column, target in enumerate(spec.modelled)}

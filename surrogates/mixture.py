@@ -28,7 +28,8 @@ class Mixture(TabularSurrogate):
     """
 
     def __init__(
-        self, members: Annotated[tuple[str, ...], Field(min_length=1)] = ("gp-linear", "random-forest")
+        self,
+        members: Annotated[tuple[str, ...], Field(min_length=1)] = ("gp-linear", "random-forest"),
     ) -> None:
         self._members: dict[str, Surrogate] = {
             name: plugins.create("surrogates", name) for name in members
