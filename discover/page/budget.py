@@ -34,7 +34,7 @@ def raise_budget(path: Path, order: BudgetOrder) -> CampaignSpec:
     expected = before.model_copy(update={KEY: before.budget.model_copy(update=wanted)})
     text = path.read_text(encoding="utf-8")
     for key, value in wanted.items():
-        text = _with(text, key, f"{value:g}" if isinstance(value, float) else str(value))
+        text = _with(text, key, repr(value))
     if not _says(text, expected):
         raise CampaignError(
             f"{path}: the section {KEY} is written in a way that cannot be changed from here "

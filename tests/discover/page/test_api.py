@@ -136,6 +136,9 @@ def test_labels_are_decided_on(folder: Path) -> None:
     assert client.get(f"{HERE}/ranking").json()["total"] == 24
     assert client.post(f"{HERE}/labels/x", json={"decision": "release"}).status_code == 404
     assert client.post(address, json={"decision": "delete"}).status_code == 422
+    odd = '{"decision": "discard", "reason": "\\ud800"}'
+    assert client.post(address, content=odd).status_code == 422
+    assert client.post(f"{HERE}/labels/%00%ff", json={"decision": "release"}).status_code == 404
 
 
 def test_nothing_that_is_sent_ends_in_a_500(folder: Path) -> None:

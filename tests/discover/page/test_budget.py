@@ -52,6 +52,12 @@ def test_comments_and_layout_stay(path: Path) -> None:
     assert path.read_text() == changed
 
 
+def test_large_numbers_are_numbers(path: Path) -> None:
+    path.write_text(FILES["flow"])
+    raise_budget(path, BudgetOrder(calculations=10_000_000, hours=1e6))
+    assert "{calculations: 10000000, hours: 1000000.0}" in path.read_text()
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(
     before=st.integers(1, 1000),
