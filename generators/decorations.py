@@ -57,23 +57,32 @@ class DecorationSpace:
     product of the elements that take those valences: its length is known and any index can be decoded
     without the ones before it. Some indices are no decoration of their own (an element twice, the
     wrong order of electronegativity, a cell that cannot exist, a twin under exchange of equivalent
-    sites or with more common valences): those decode to None, and no crystal comes twice.
+    sites or with more common valences, not all of the elements in `containing`): those decode to None,
+    and no crystal comes twice.
     """
 
-    def __init__(self, prototype: Prototype, elements: Iterable[str]) -> None:
+    def __init__(
+        self, prototype: Prototype, elements: Iterable[str], containing: Iterable[str] = ()
+    ) -> None:
         self.prototype = prototype
+        self._containing = frozenset(containing)
         symbols = sorted(elements)
         self._weights = [{s: valences(s, site.role) for s in symbols} for site in prototype.sites]
         choices = product(
             *(sorted({v for states in site.values() for v in states}) for site in self._weights)
         )
-        self._blocks = [
+        blocks = [
             tuple(
                 tuple(Ion(symbol, valence) for symbol, states in site.items() if valence in states)
                 for site, valence in zip(self._weights, choice, strict=True)
             )
             for choice in choices
             if self._adds_up(choice) and self._in_order(choice)
+        ]
+        self._blocks = [
+            block
+            for block in blocks
+            if self._containing <= {ion.symbol for site in block for ion in site}
         ]
         self._ends = list(accumulate(prod(map(len, block)) for block in self._blocks))
 
@@ -116,7 +125,7 @@ class DecorationSpace:
 
     def _is_canonical(self, ions: tuple[Ion, ...]) -> bool:
         symbols = [ion.symbol for ion in ions]
-        if len(set(symbols)) < len(symbols):
+        if len(set(symbols)) < len(symbols) or not self._containing <= set(symbols):
             return False
         if not self._in_order([(ion.valence, ion.symbol) for ion in ions]):
             return False

@@ -62,27 +62,30 @@ class PrototypeGenerator:
         prototypes: Prototypes = tuple(PROTOTYPES),
         elements: Elements | None = None,
         exclude_elements: Elements = (),
+        containing: Elements = (),
     ) -> None:
         """Prepare the space; raises CampaignError for unknown names and for an empty space.
 
         `prototypes`: names from the library. `elements`: symbols to choose from; None stands for all
         up to Bi that ordinary DFT describes (no H, noble gas, Tc, Pm or open 4f shell).
-        `exclude_elements`: symbols taken away from those.
+        `exclude_elements`: symbols taken away from those. `containing`: symbols that each compound has.
         """
         for name in _not_empty(prototypes):
             _known_prototype(name)
-        for symbol in (*(elements or ()), *exclude_elements):
+        for symbol in (*(elements or ()), *exclude_elements, *containing):
             _known_element(symbol)
         chosen = set(default_elements() if elements is None else elements) - set(exclude_elements)
         self._spaces = [
-            DecorationSpace(PROTOTYPES[name], chosen) for name in dict.fromkeys(prototypes)
+            DecorationSpace(PROTOTYPES[name], chosen, containing)
+            for name in dict.fromkeys(prototypes)
         ]
         self._lanes = [lane for space in self._spaces for lane in _lanes(space)]
         self._stream = Interleaving([len(indices) for _, indices in self._lanes])
         if not self.size():
             raise CampaignError(
                 f"generator 'prototypes': {', '.join(sorted(chosen)) or 'no element'} cannot be put on "
-                f"{', '.join(dict.fromkeys(prototypes))} with valences that add up; allow more elements"
+                f"{', '.join(dict.fromkeys(prototypes))} with valences that add up"
+                f"{' and contain ' + ' and '.join(containing) if containing else ''}; allow more elements"
             )
 
     def size(self) -> int:

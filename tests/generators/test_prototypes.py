@@ -172,3 +172,17 @@ def test_the_schema_lists_the_prototypes():
 def test_python_callers_are_told_too(options, words):
     with pytest.raises(CampaignError, match=words):
         PrototypeGenerator(**options)
+
+
+def test_every_compound_contains_what_it_must():
+    """The same compounds, without those that lack lithium; a prototype without a place for it is left."""
+    everything = {
+        "prototypes": ("rocksalt", "fluorite", "antifluorite", "chalcopyrite"),
+        "elements": ("Li", "Na", "Ca", "Al", "O", "S", "F"),
+    }
+    found = {c.id for c in drain(PrototypeGenerator(**everything, containing=("Li",)))}
+    assert found == {c.id for c in drain(PrototypeGenerator(**everything)) if "Li" in c.formula}
+    fluorites = {**everything, "prototypes": ("rocksalt", "fluorite")}
+    assert PrototypeGenerator(**fluorites, containing=("Li",)).elements() == {"Li", "Na", "F"}
+    with pytest.raises(CampaignError, match="fluorite with valences that add up and contain Li"):
+        PrototypeGenerator(prototypes=("fluorite",), containing=("Li",))
