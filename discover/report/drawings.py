@@ -45,7 +45,7 @@ def molecule_svg(molecule: Molecule, caption: str = "") -> str:
     drawer.FinishDrawing()
     svg = str(drawer.GetDrawingText())
     svg = re.sub(r"<\?xml[^>]*\?>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"#000000", "currentColor", svg)
+    svg = svg.replace("#000000", "currentColor").replace("#0000FF", "#4A6CF7")  # to be seen on dark
     return svg.replace("<svg ", '<svg class="molecule" role="img" ', 1).strip()
 
 
