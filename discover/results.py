@@ -5,10 +5,12 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
-from discover.campaign import CampaignSpec, Goal
+from discover.campaign import CampaignSpec
 from discover.ladder import core_hours, measured_costs, unstable
+from discover.objectives import Goal
+from discover.outcomes import Tradeoff, has_tradeoff, outcomes, tradeoff
 from discover.properties import Property
 from discover.records import (
     ACTIVE_STATES,
@@ -18,34 +20,10 @@ from discover.records import (
     Observation,
     Record,
 )
+from discover.rows import CandidateRow, described
 from discover.store.base import Store
-from discover.structures.molecule import Molecule
 
 CampaignState = Literal["new", "running", "interrupted", "stopped", "finished"]
-
-
-class CandidateRow(Record):
-    """What every table says of a candidate; `smiles` is a molecule's, `title` its structure in words."""
-
-    candidate: str
-    formula: str
-    spacegroup: int | None
-    prototype: str | None
-    smiles: str | None
-    title: str
-
-
-def described(candidate: Candidate) -> dict[str, Any]:
-    """The fields of a `CandidateRow`."""
-    structure = candidate.structure
-    return {
-        "candidate": candidate.id,
-        "formula": candidate.formula,
-        "spacegroup": candidate.spacegroup,
-        "prototype": candidate.prototype,
-        "smiles": structure.smiles if isinstance(structure, Molecule) else None,
-        "title": candidate.title,
-    }
 
 
 class ResultRow(CandidateRow):
@@ -122,13 +100,15 @@ class Status(Record):
     unstable: int = 0
     imported: int = 0
     rungs: tuple[RungStatus, ...] = ()
+    tradeoff: Tradeoff | None = None
 
 
 def ranking(store: Store, spec: CampaignSpec, *, quarantined: bool = False) -> list[ResultRow]:
     """All results for the campaign's property at the target's fidelity, best first by its goal.
 
-    For the goal `extremes` the highest and the lowest values alternate. Quarantined values come last,
-    unranked (rank 0), and only when asked for.
+    For the goal `extremes` the highest and the lowest values alternate. Where there are constraints or
+    several objectives, what is on the front comes first, then what else meets the constraints.
+    Quarantined values come last, unranked (rank 0), and only when asked for.
     """
     calculations = {calculation.id: calculation for calculation in store.calculations()}
     lower = _lower(store, spec)
@@ -138,6 +118,9 @@ def ranking(store: Store, spec: CampaignSpec, *, quarantined: bool = False) -> l
         if observation.calculation in calculations and _at_target(observation, spec):
             (doubted if observation.quarantined else trusted).append(observation)
     ordered = best_first(trusted, spec.objective.goal)
+    if has_tradeoff(spec):
+        place = {one.candidate: i for i, one in enumerate(outcomes(store, spec))}
+        ordered.sort(key=lambda o: place[o.candidate])
     rows = [
         _row(rank, observation, calculations, store, spec.target, lower)
         for rank, observation in enumerate(ordered, start=1)
@@ -193,7 +176,8 @@ def rung_statuses(store: Store, spec: CampaignSpec) -> tuple[RungStatus, ...]:
     calculations = store.calculations()
     costs = measured_costs(calculations, spec.rungs)
     picked = Counter(calculation.fidelity for calculation in calculations)
-    valued = Counter(o.fidelity for o in store.observations(spec.objective.property))
+    names = {target.name for target in spec.modelled}
+    valued = Counter(o.fidelity for o in store.observations() if o.property in names)
     return tuple(
         RungStatus(
             fidelity=rung.fidelity,
@@ -258,7 +242,8 @@ def status(store: Store, spec: CampaignSpec, now: float, *, steered: bool) -> St
         budget_core_hours=spec.budget.core_hours,
         unstable=len(unstable(calculations, observations, spec.objective.property)),
         imported=sum(o.calculation is None for o in observations),
-        rungs=rung_statuses(store, spec) if spec.ladder else (),
+        rungs=rung_statuses(store, spec) if len(spec.rungs) > 1 else (),
+        tradeoff=tradeoff(spec, outcomes(store, spec)) if has_tradeoff(spec) else None,
     )
 
 

@@ -144,7 +144,7 @@ def train(
             **getattr(model, "details", {}),
             "saved": saved,
             "unpicked": believed_values(model, at_target, spec.seed),
-            **believed_rows(model, at_target, spec.seed),
+            **believed_rows(model, at_target, spec),
             **refitted,
         },
     )
@@ -205,9 +205,12 @@ def believed_values(
 
 
 def believed_rows(
-    model: Model, features: npt.NDArray[np.float64], seed: int
+    model: Model, features: npt.NDArray[np.float64], spec: CampaignSpec
 ) -> dict[str, JsonValue]:
-    """Draws of all properties of an even sample of a pool, as `unpicked_rows`; empty for one property."""
+    """Draws of all properties of an even sample of a pool, as `unpicked_rows`; empty for one property.
+
+    A list (model scale) for each property's name.
+    """
     if model.num_outputs == 1 or not len(features):
         return {}
     from discover.acquisition.multi.outputs import outputs
@@ -215,8 +218,11 @@ def believed_rows(
     rows = np.unique(
         np.linspace(0, len(features) - 1, min(len(features), BELIEVED_ROWS)).astype(int)
     )
-    each = [_draws(one, features[rows], [seed, k]) for k, one in enumerate(outputs(model))]
-    return {"unpicked_rows": np.column_stack(each).tolist()}
+    told: dict[str, JsonValue] = {
+        target.name: _draws(one, features[rows], [spec.seed, column]).tolist()
+        for column, (target, one) in enumerate(zip(spec.modelled, outputs(model), strict=True))
+    }
+    return {"unpicked_rows": told}
 
 
 def _draws(

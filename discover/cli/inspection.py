@@ -12,6 +12,7 @@ import typer
 from discover.cli.campaigns import Campaign, Json
 from discover.cli.output import (
     print_json,
+    print_outcomes,
     print_preliminary,
     print_ranking,
     print_status,
@@ -19,8 +20,11 @@ from discover.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from discover.campaign import CampaignSpec
     from discover.folder import CampaignFolder
+    from discover.records import Record
     from discover.store import Store
 
 
@@ -62,9 +66,14 @@ def results(
         bool, typer.Option("--unstable", help="Instead: candidates found dynamically unstable.")
     ] = False,
 ) -> None:
-    """Rank what was computed, best first."""
+    """Rank what was computed, best first; of several objectives the front first.
+
+    With several objectives or constraints, each candidate is shown with all their properties;
+    --quarantined ranks by the first objective alone.
+    """
     from discover import results as found
     from discover.folder import CampaignFolder
+    from discover.outcomes import has_tradeoff, outcomes
 
     if lower and unstable:
         raise typer.BadParameter("--lower and --unstable are two questions: ask one")
@@ -72,16 +81,22 @@ def results(
     spec = folder.load()
     with closing(_store_to_read(folder, spec)) as store:
         rows = found.ranking(store, spec, quarantined=quarantined)[:top]
+        several = has_tradeoff(spec) and not quarantined
+        traded = outcomes(store, spec)[:top] if several else []
         below = found.preliminary(store, spec)[:top]
         imaginary = found.unstable_candidates(store, spec)[:top]
     if as_json:
-        print_json(below if lower else imaginary if unstable else rows)
+        shown: Sequence[Record] = traded if several else rows
+        print_json(below if lower else imaginary if unstable else shown)
     elif lower:
         print_preliminary(below, spec.target)
     elif unstable:
         print_unstable(imaginary)
     else:
-        print_ranking(rows, spec.target) if rows else typer.echo("no results yet")
+        if several and traded:
+            print_outcomes(traded, spec.modelled)
+        else:
+            print_ranking(rows, spec.target) if rows else typer.echo("no results yet")
         if below:
             typer.echo(f"{len(below)} more are known at lower rungs only (--lower lists them)")
         if imaginary:

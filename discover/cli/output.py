@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from discover.outcomes import Outcome
     from discover.properties import Property
     from discover.records import Record
     from discover.results import Preliminary, ResultRow, Status, Unstable
@@ -82,6 +83,37 @@ def print_ranking(rows: Sequence[ResultRow], target: Property) -> None:
     (console if console.is_terminal else Console(width=120)).print(table)
 
 
+def print_outcomes(rows: Sequence[Outcome], targets: Sequence[Property]) -> None:
+    """Candidates with all their properties, the front first, as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    units = [
+        target.label + ("" if target.unit == "1" else f" ({target.unit})") for target in targets
+    ]
+    table = Table()
+    for heading in ("formula", "structure", *units, "standing", "picked by"):
+        table.add_column(
+            heading,
+            justify="right" if heading in units else "left",
+            no_wrap=heading not in units,
+        )
+    for row in rows:
+        values = (_given(row.values.get(target.name)) for target in targets)
+        standing = ", ".join(row.violated) and f"misses {'; '.join(row.violated)}"
+        shown = {"front": "on the front", "feasible": "dominated"}.get(row.standing, row.standing)
+        table.add_row(
+            row.formula,
+            row.title,
+            *values,
+            standing or shown,
+            row.picked_by,
+            style="bold" if row.standing == "front" else "",
+        )
+    console = Console()
+    (console if console.is_terminal else Console(width=140)).print(table)
+
+
 def print_preliminary(rows: Sequence[Preliminary], target: Property) -> None:
     """Candidates that are known at lower rungs only, as a table."""
     from rich.console import Console
@@ -133,6 +165,20 @@ def print_status(status: Status) -> None:
         console.print(
             f"  best so far   {best.formula} ({best.title}): {best.value:.4g} {best.unit}"
         )
+    if status.tradeoff:
+        found = status.tradeoff
+        share = "" if found.feasible_share is None else f" ({found.feasible_share:.0%})"
+        console.print(
+            f"  front         {found.front} of {found.complete} candidates that are known"
+        )
+        if found.constraints:
+            console.print(
+                f"  feasible      {found.feasible}{share}: {'; '.join(found.constraints)}"
+            )
+        if found.hypervolume is not None:
+            console.print(
+                f"  hypervolume   {found.hypervolume:.4g} ({', '.join(found.objectives)})"
+            )
     if status.slots_busy is not None:
         console.print(f"  slots         {status.slots}, busy {status.slots_busy:.1%} of the time")
     for rung in status.rungs:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from discover.cli.output import duration, print_json, print_ranking
+from discover.cli.output import duration, print_json, print_outcomes, print_ranking
 from discover.errors import DiscoverError
 
 if TYPE_CHECKING:
@@ -199,14 +199,18 @@ def _ctrl_c_stops(folder: CampaignFolder, spec: CampaignSpec, told: Teller) -> I
 def _say_end(
     folder: CampaignFolder, spec: CampaignSpec, console: Console, seconds: float, *, as_json: bool
 ) -> None:
+    from discover.outcomes import has_tradeoff, outcomes
     from discover.results import ranking, status
     from discover.steering import FAILURE_BUDGET
 
     with closing(folder.open_store(spec)) as store:
         now = status(store, spec, time.time(), steered=False)
         rows = ranking(store, spec)
+        traded = outcomes(store, spec) if has_tradeoff(spec) else []
     if as_json:
         print_json(now)
+    elif traded:
+        print_outcomes(traded, spec.modelled)
     elif rows:
         print_ranking(rows, spec.target)
     done = now.calculations["done"]

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from discover.campaign import CampaignSpec
 from discover.lease import is_alive
+from discover.outcomes import Outcome, has_tradeoff, outcomes
 from discover.records import Calculation, CalculationState, CandidateState, ModelCard
 from discover.report.figures import (
     calibration_figure,
@@ -19,6 +22,7 @@ from discover.report.figures import (
     search_figure,
 )
 from discover.report.ladder import ladder_figure
+from discover.report.tradeoffs import hypervolume_figure, pairs_figure, parallel_figure
 from discover.report.yardsticks import Array, believed_pool
 from discover.results import (
     Preliminary,
@@ -123,6 +127,16 @@ class Findings:
         return preliminary(self.store, self.spec)
 
     @cached_property
+    def outcomes(self) -> list[Outcome]:
+        """Candidates with all properties, the front first; empty for one objective without limits."""
+        return outcomes(self.store, self.spec) if has_tradeoff(self.spec) else []
+
+    @cached_property
+    def complete(self) -> list[Outcome]:
+        """Those of them of which all objectives and constraints are known."""
+        return [one for one in self.outcomes if one.standing != "incomplete"]
+
+    @cached_property
     def unstable(self) -> list[Unstable]:
         """Candidates found dynamically unstable, in the order they were picked."""
         return unstable_candidates(self.store, self.spec)
@@ -193,8 +207,23 @@ class Findings:
             drawn["calibration"] = calibration_figure(self.z_scores)
         if len(self.judged) >= MIN_RESULTS:
             drawn["models"] = models_figure(self.judged, target)
-        if self.status.rungs and self.rows:
+        if self.spec.ladder and self.rows:
             drawn["ladder"] = ladder_figure(self.rows, self.status.rungs, target)
+        drawn |= self._tradeoff_figures()
+        return drawn
+
+    def _tradeoff_figures(self) -> dict[str, Figure]:
+        """Those of several objectives and of constraints."""
+        if not has_tradeoff(self.spec) or len(self.complete) < MIN_RESULTS:
+            return {}
+        drawn = {
+            "front": pairs_figure(self.complete, self.spec),
+            "parallel": parallel_figure(self.complete, self.spec),
+        }
+        if self.status.tradeoff and (volumes := self.status.tradeoff.hypervolume_over_time):
+            drawn["hypervolume"] = hypervolume_figure(
+                self.complete, self.spec, volumes, self._unpicked_rows
+            )
         return drawn
 
     def search_figure(self) -> Figure:
@@ -208,6 +237,15 @@ class Findings:
         """What the last model believes of the candidates that were never picked (model scale)."""
         noted = self.cards[-1].details.get("unpicked") if self.cards else None
         return believed_pool(noted if isinstance(noted, dict) else {})
+
+    @property
+    def _unpicked_rows(self) -> Array:
+        """The same of all properties (n x p); none where the last model had others."""
+        names = [target.name for target in self.spec.modelled]
+        noted = self.cards[-1].details.get("unpicked_rows") if self.cards else None
+        if not isinstance(noted, dict) or list(noted) != names:
+            return np.empty((0, len(names)))
+        return np.array([noted[name] for name in names], dtype=np.float64).T
 
 
 def few_results(n: int) -> str:

@@ -19,6 +19,7 @@ from discover.campaign import CampaignSpec
 from discover.errors import CalculationError, PotentialError
 from discover.files import write_atomically
 from discover.folder import CampaignFolder
+from discover.objectives import target_of
 from discover.potentials.learning.notes import FINE_TUNED
 from discover.properties import Property
 from discover.records import CalculationState
@@ -42,6 +43,7 @@ DRAWN_UNSTABLE = 4
 """Candidates whose phonons are drawn: so many of the best, and so many without a conductivity."""
 SHOWN_PASSES = 12
 SHOWN_PRELIMINARY = 20
+SHOWN_OUTCOMES = 40
 TOP = 10
 """Results in the short form."""
 PACKAGES = (
@@ -89,7 +91,7 @@ def markdown_report(folder: CampaignFolder, spec: CampaignSpec, store: Store, no
     findings = Findings(spec, store, now)
     state = findings.status
     lines = [
-        f"# {spec.name}: {GOALS[spec.objective.goal]} {spec.target.label}",
+        f"# {spec.name}: {_sought(spec)}",
         "",
         _headline(findings),
         "",
@@ -114,12 +116,21 @@ def markdown_report(folder: CampaignFolder, spec: CampaignSpec, store: Store, no
             f"{notation.formula_text(row.formula)} {row.title}" for row in findings.unstable[:TOP]
         )
         lines += ["", f"Dynamically unstable: {len(findings.unstable)} ({names}).", ""]
+    if state.tradeoff:
+        found = state.tradeoff
+        limits = f", {found.feasible} meet every constraint" if found.constraints else ""
+        lines += ["", f"Of {found.complete} candidates{limits}, {found.front} on the front.", ""]
     lines += ["", _picture("The search so far", findings.search_figure())]
     entry = next(iter(phonon_entries(findings, folder)), None)
     if entry and (spectra := entry.spectra):
         title = f"Phonons of {notation.formula_text(entry.formula)}: {entry.headline}"
         lines += ["", f"**{title}**", "", _picture(title, dispersion_figure(spectra))]
     return "\n".join([*lines, ""])
+
+
+def _sought(spec: CampaignSpec) -> str:
+    """What is searched for, in words."""
+    return ", ".join(f"{GOALS[one.goal]} {target_of(one).label}" for one in spec.sought)
 
 
 def _picture(title: str, figure: Figure) -> str:
@@ -208,6 +219,7 @@ def _html(findings: Findings, folder: CampaignFolder, charts: dict[str, str]) ->
         unit="" if spec.target.unit == "1" else spec.target.unit,
         status=findings.status,
         goal=GOALS[spec.objective.goal],
+        sought=_sought(spec),
         palette=PALETTE,
         charts=charts,
         few_results=few_results(len(findings.picked)),
@@ -216,6 +228,7 @@ def _html(findings: Findings, folder: CampaignFolder, charts: dict[str, str]) ->
         table=_table(findings),
         drawn_structures=DRAWN_STRUCTURES,
         shown_preliminary=SHOWN_PRELIMINARY,
+        shown_outcomes=SHOWN_OUTCOMES,
         phonons=_phonons(findings, folder),
         learning=_learning(findings, folder),
         passes=findings.store.passes()[: -SHOWN_PASSES - 1 : -1],
