@@ -10,7 +10,7 @@ import numpy.typing as npt
 from discover.records import Candidate
 from discover.structures.formulation import Component, Formulation, Role
 from discover.structures.molecule import Molecule
-from surrogates.molecule_descriptors import MoleculeDescriptor, describe_molecule
+from surrogates.molecule_descriptors import MoleculeDescriptor, describe_smiles
 
 Array = npt.NDArray[np.float64]
 
@@ -69,5 +69,5 @@ class FormulationDescriptor:
 
     def _described(self, molecule: Molecule) -> Array:
         if molecule.smiles not in self._rows:
-            self._rows[molecule.smiles] = describe_molecule(molecule)
+            self._rows[molecule.smiles] = describe_smiles(molecule.smiles)
         return self._rows[molecule.smiles]

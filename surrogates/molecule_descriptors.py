@@ -82,7 +82,7 @@ class MoleculeDescriptor:
 
     def describe(self, candidates: Sequence[Candidate]) -> Array:
         """One row per candidate (n x 47)."""
-        return np.array([describe_molecule(candidate.molecule) for candidate in candidates])
+        return np.array([describe_smiles(candidate.molecule.smiles) for candidate in candidates])
 
 
 class MorganDescriptor:
@@ -108,20 +108,25 @@ class MorganDescriptor:
         generator = rdFingerprintGenerator.GetMorganGenerator(
             radius=self._radius, fpSize=self._size
         )
-        rows = [generator.GetCountFingerprintAsNumPy(_mol(c.molecule)) for c in candidates]
+        rows = [generator.GetCountFingerprintAsNumPy(_mol(c.molecule.smiles)) for c in candidates]
         return np.log1p(np.array(rows, dtype=np.float64))
 
 
-def describe_molecule(molecule: Molecule) -> Array:
-    """The row of the descriptor `molecule`; StructureError where a number is not finite."""
-    mol = _mol(molecule)
-    symbols = molecule.to_atoms().get_chemical_symbols()
+def describe_smiles(smiles: str) -> Array:
+    """The row of the descriptor `molecule`.
+
+    StructureError where the SMILES cannot be read, or a number is not finite.
+    """
+    from rdkit import Chem
+
+    mol = _mol(smiles)
+    symbols = [atom.GetSymbol() for atom in Chem.AddHs(mol).GetAtoms()]
     row = np.array(
         [
             *(function(mol) for function in _functions()),
             *(symbols.count(symbol) for symbol in _ELEMENTS),
             *(len(mol.GetSubstructMatches(query)) for query in _queries()),
-            molecule.charge,
+            Chem.GetFormalCharge(mol),
         ],
         dtype=np.float64,
     )
@@ -129,7 +134,7 @@ def describe_molecule(molecule: Molecule) -> Array:
         bad = [
             n for n, x in zip(MoleculeDescriptor().names, row, strict=True) if not np.isfinite(x)
         ]
-        raise StructureError(f"{molecule.smiles}: RDKit gives no {', '.join(bad)}")
+        raise StructureError(f"{smiles}: RDKit gives no {', '.join(bad)}")
     return row
 
 
@@ -147,10 +152,10 @@ def _queries() -> tuple[Mol, ...]:
     return tuple(Chem.MolFromSmarts(smarts) for smarts in _GROUPS.values())
 
 
-def _mol(molecule: Molecule) -> Mol:
+def _mol(smiles: str) -> Mol:
     from rdkit import Chem
 
-    mol = Chem.MolFromSmiles(molecule.smiles)
+    mol = Chem.MolFromSmiles(smiles)
     if mol is None:
-        raise StructureError(f"{molecule.smiles!r} is not a SMILES that can be read")
+        raise StructureError(f"{smiles!r} is not a SMILES that can be read")
     return mol

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from discover import plugins
 from discover.benchmark.tables import Row, Table
-from discover.errors import DataError, MissingDependencyError, StructureError
+from discover.errors import DataError, MissingDependencyError
 from discover.records import Candidate
 
 Array = npt.NDArray[np.float64]
@@ -134,7 +134,7 @@ class Describer:
 
 
 class SmilesDescriptor:
-    """RDKit's 2D descriptors of a molecule; MissingDependencyError where RDKit is not installed."""
+    """The descriptor `molecule` of a SMILES; MissingDependencyError where RDKit is not installed."""
 
     def __init__(self) -> None:
         if importlib.util.find_spec("rdkit") is None:
@@ -142,20 +142,15 @@ class SmilesDescriptor:
                 "descriptors of SMILES need RDKit, which is not installed: pip install rdkit, or "
                 "name columns of numbers by --features"
             )
-        from rdkit.Chem import Descriptors
+        from surrogates.molecule_descriptors import MoleculeDescriptor
 
-        self.names = tuple(name for name, _ in Descriptors.descList)
+        self.names = MoleculeDescriptor().names
 
     def row(self, smiles: str) -> Array:
-        """One row (d), not a number where RDKit has no value; StructureError if it does not parse."""
-        from rdkit import Chem
-        from rdkit.Chem import Descriptors
+        """One row (d); StructureError if it does not parse or RDKit has no value."""
+        from surrogates.molecule_descriptors import describe_smiles
 
-        molecule = Chem.MolFromSmiles(smiles) if smiles else None
-        if molecule is None:
-            raise StructureError(f"SMILES {smiles!r} does not parse")
-        found = Descriptors.CalcMolDescriptors(molecule)
-        return np.array([found[name] for name in self.names], dtype=float)
+        return describe_smiles(smiles)
 
 
 def assemble(table: Table, plan: Plan, described: Array, names: Sequence[str]) -> Features:
