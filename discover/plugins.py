@@ -28,6 +28,7 @@ from discover.errors import MissingDependencyError, PluginError
 BUILT_IN: dict[str, dict[str, str]] = {
     "generators": {
         "prototypes": "generators.prototypes:PrototypeGenerator",
+        "structures": "generators.structure_files:StructureFiles",
         "enumerate": "generators.functionalization:EnumerationGenerator",
         "mutate": "generators.mutation:MutationGenerator",
         "formulation": "generators.mixtures:FormulationGenerator",
