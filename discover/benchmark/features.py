@@ -252,5 +252,5 @@ def as_candidate(row: Row, formula: str) -> Candidate:
 
     known: dict[str, Any] = {"id": row.place, "formula": formula}
     if row.crystal is not None:
-        known |= {"crystal": row.crystal, "spacegroup": spacegroup(row.crystal)}
+        known |= {"structure": row.crystal, "spacegroup": spacegroup(row.crystal)}
     return Candidate.model_construct(**known)
