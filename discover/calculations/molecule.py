@@ -224,8 +224,12 @@ class MolecularProperties:
         molecule_in_both = states.energy("molecule_with_ghost", in_both, ghosts={ion})
         in_both.info |= lithium.info
         lithium_in_both = states.energy("lithium_with_ghosts", in_both, ghosts=set(range(ion)))
-        counterpoise = (alone.energy_ev - molecule_in_both.energy_ev) + (
-            free.energy_ev - lithium_in_both.energy_ev
-        )
-        details["counterpoise_kj_per_mol"] = counterpoise * KJ_PER_MOL
-        return (binding + counterpoise) * KJ_PER_MOL, details, notes
+        interaction = (
+            bound.energy_ev - molecule_in_both.energy_ev - lithium_in_both.energy_ev
+        ) * KJ_PER_MOL
+        deformation = (alone.energy_ev - vacuum.energy_ev) * KJ_PER_MOL
+        details |= {
+            "lithium_interaction_kj_per_mol": interaction,
+            "lithium_deformation_kj_per_mol": deformation,
+        }
+        return interaction + deformation, details, notes
