@@ -19,22 +19,33 @@ class KnownRows:
     """Values (k x p) of `spec.modelled`, on the model's scale and not a number where one is missing.
 
     `candidates` (k) are ids, `rungs` (k) places on the ladder (all the last one without a ladder).
-    `observations` are those that the values come from, row by row.
+    `observations` are those that the values come from, row by row. Where imported values of another
+    fidelity are among them, `own` (k) says which ones the campaign's calculation gave, or might have.
     """
 
     candidates: list[str]
     rungs: npt.NDArray[np.int64]
     values: npt.NDArray[np.float64]
     observations: list[tuple[Observation, ...]]
+    own: npt.NDArray[np.bool_] | None = None
 
     def only(self, rung: int) -> KnownRows:
         """The rows at one rung."""
-        kept = np.flatnonzero(self.rungs == rung)
+        return self._rows(np.flatnonzero(self.rungs == rung))
+
+    def comparable(self) -> KnownRows:
+        """The rows that results are to be measured by: the campaign's own, as soon as there is one."""
+        if self.own is None or not self.own.any():
+            return self
+        return self._rows(np.flatnonzero(self.own))
+
+    def _rows(self, kept: npt.NDArray[np.intp]) -> KnownRows:
         return KnownRows(
             [self.candidates[row] for row in kept],
             self.rungs[kept],
             self.values[kept],
             [self.observations[row] for row in kept],
+            None if self.own is None else self.own[kept],
         )
 
 
@@ -57,6 +68,31 @@ def usable_observations(store: Store, spec: CampaignSpec) -> list[Observation]:
         ),
         key=lambda o: (order.get(o.calculation or "", -1), o.id),
     )
+
+
+def is_own(spec: CampaignSpec, observation: Observation) -> bool:
+    """Whether a value has the fidelity of one of the campaign's calculations, be it imported or not."""
+    return observation.fidelity in rung_index(spec.rungs)
+
+
+def has_foreign(spec: CampaignSpec, observations: Sequence[Observation]) -> bool:
+    """Whether the surrogate is to tell values of another fidelity, which were imported, from own ones.
+
+    It does by a column beside the descriptors (`with_source`): what another method or an experiment says
+    may be off by more than chance, and by how much is for it to learn. With a ladder values are of its
+    rungs; of several properties those of any fidelity are taken as they are.
+    """
+    single = len(spec.modelled) == 1 and not spec.ladder and not spec.calculations
+    return single and not all(is_own(spec, observation) for observation in observations)
+
+
+def with_source(
+    features: npt.NDArray[np.float64], own: npt.NDArray[np.bool_] | bool | None
+) -> npt.NDArray[np.float64]:
+    """Descriptors (n x d) with a column that is 1 for the campaign's own values; None: without it."""
+    if own is None:
+        return features
+    return np.column_stack([features, np.broadcast_to(own, len(features)).astype(np.float64)])
 
 
 def results_in(observations: Sequence[Observation]) -> int:
@@ -102,4 +138,7 @@ def known_rows(spec: CampaignSpec, observations: Sequence[Observation]) -> Known
         rungs=np.array([rung for _, rung in keys], dtype=np.int64),
         values=values,
         observations=[tuple(known.values()) for known in rows],
+        own=np.array([all(is_own(spec, o) for o in known.values()) for known in rows], dtype=bool)
+        if has_foreign(spec, observations)
+        else None,
     )

@@ -22,7 +22,13 @@ from discover.acquisition.multi.context import (
 from discover.campaign import CampaignSpec
 from discover.errors import PluginError
 from discover.ladder import on_ladder, rung_costs, rung_index
-from discover.observed import known_rows, usable_observations
+from discover.observed import (
+    has_foreign,
+    is_own,
+    known_rows,
+    usable_observations,
+    with_source,
+)
 from discover.pool import OpenCandidates
 from discover.records import ACTIVE_STATES, Calculation, Observation, Prediction, PropertyPrediction
 from discover.store.base import Store
@@ -86,13 +92,17 @@ class Choice:
 
 @dataclass(frozen=True)
 class _Known:
-    """What the store says, as acquisitions want it: descriptors and property values, model scale."""
+    """What the store says, as acquisitions want it: descriptors and property values, model scale.
+
+    `sources` is true where descriptors have a column that tells own values from imported ones, else None.
+    """
 
     calculations: list[Calculation]
     features: Array
     values: Array
     pending: Array
     pending_rungs: npt.NDArray[np.int64]
+    sources: bool | None
 
 
 def pick(
@@ -100,6 +110,7 @@ def pick(
 ) -> Choice:
     """The model's best candidate of a pool, and which calculation to run for it."""
     known = _known(spec, store, trained)
+    pool = pool._replace(features=with_source(pool.features, known.sources))
     if picker.joint is not None:
         return _jointly(spec, store, picker, picker.joint, trained, pool, known)
     found = _by_one_property(spec, picker, trained, pool, known)
@@ -120,20 +131,29 @@ def _known(spec: CampaignSpec, store: Store, trained: TrainedModel) -> _Known:
     calculations = store.calculations()
     active = [c for c in on_ladder(calculations) if c.state in ACTIVE_STATES]
     usable = usable_observations(store, spec)
-    rows, target = known_rows(spec, usable).only(len(spec.ladder)), len(spec.ladder)
+    target, sources = len(spec.ladder), True if has_foreign(spec, usable) else None
+    rows = known_rows(spec, usable).only(target).comparable()
     rungs = rung_index(spec.rungs) if spec.ladder else {}
     fitted = set(trained.card.observations)
     unseen = {o.calculation or o.id: o for o in usable if o.id not in fitted}
     unknown: list[Calculation | Observation] = [*active, *unseen.values()]
     dimensions = len(store.candidate(usable[0].candidate).features or ())
+
+    def features(of: Sequence[str], own: npt.NDArray[np.bool_] | None) -> Array:
+        return with_source(_features(store, of).reshape(-1, dimensions), own)
+
+    of_unknown = [isinstance(one, Calculation) or is_own(spec, one) for one in unknown]
     return _Known(
         calculations=calculations,
-        features=_features(store, rows.candidates).reshape(-1, dimensions),
+        features=features(rows.candidates, rows.own),
         values=rows.values,
-        pending=_features(store, [one.candidate for one in unknown]).reshape(-1, dimensions),
+        pending=features(
+            [one.candidate for one in unknown], np.array(of_unknown) if sources else None
+        ),
         pending_rungs=np.array(
             [rungs.get(one.fidelity, target) for one in unknown], dtype=np.int64
         ),
+        sources=sources,
     )
 
 

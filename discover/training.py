@@ -15,7 +15,7 @@ from discover.campaign import CampaignSpec
 from discover.errors import SurrogateError
 from discover.files import write_atomically
 from discover.folder import CampaignFolder
-from discover.observed import KnownRows, known_rows
+from discover.observed import KnownRows, has_foreign, known_rows, with_source
 from discover.records import ModelCard, Observation, content_hash
 from discover.store.base import Store
 
@@ -50,7 +50,8 @@ def training_data(
     """Descriptors, rungs and targets (model scale) of these observations, grouped by formula.
 
     One column for each of `spec.modelled`; a candidate of which a property is not known has a gap there.
-    Values that are bounds are censored.
+    Values that are bounds are censored. Imported values of another fidelity are told from the campaign's
+    own by one more column of `x` (`observed.has_foreign`).
     """
     import torch
 
@@ -64,7 +65,7 @@ def training_data(
     features = np.array([c.features for c in candidates], dtype=np.float64)
     rungs = len(spec.ladder) + 1
     return TrainingData(
-        x=torch.from_numpy(with_rung(features, known.rungs, rungs)),
+        x=torch.from_numpy(with_rung(with_source(features, known.own), known.rungs, rungs)),
         y=torch.from_numpy(known.values),
         censored=_censored(spec, known),
         groups=torch.tensor([formulas[c.formula] for c in candidates]),
@@ -129,7 +130,8 @@ def train(
     fit_seconds = time.perf_counter() - started
     report = by_property(validate(surrogate, data, spec.seed), spec, observations)
     saved = isinstance(model, persistence.Persistent)
-    at_target = with_rung(unpicked, len(spec.ladder), len(spec.ladder) + 1)
+    sources = True if has_foreign(spec, observations) else None
+    at_target = with_rung(with_source(unpicked, sources), len(spec.ladder), len(spec.ladder) + 1)
     card = ModelCard(
         id=card_id,
         surrogate=spec.surrogate.name,

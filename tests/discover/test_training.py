@@ -80,7 +80,7 @@ def test_card_and_model_are_saved(
     assert store.model_cards() == [card]
     saved = (folder.models / card.id / "card.json").read_text()
     assert ModelCard.model_validate_json(saved) == card
-    assert card.surrogate == "gp"
+    assert card.surrogate == spec.surrogate.name
     assert card.n_observations == N
     assert card.observations == tuple(f"calculation-{i}-thermal_conductivity" for i in range(N))
     assert {"mae", "spearman", "coverage_50", "coverage_90"} <= set(card.metrics)

@@ -13,11 +13,14 @@ import yaml
 from ase.build import bulk
 from ase.io import write
 
+from discover import plugins
 from discover.folder import CampaignFolder
 from discover.lease import SteeringLease
-from discover.observed import usable_observations
+from discover.observed import known_rows, usable_observations
+from discover.picking import Picker, pick
 from discover.records import CandidateState
 from discover.supply import CandidateSupply
+from discover.training import train, training_data
 
 Discover = Callable[..., Any]
 SPEC = {
@@ -137,6 +140,81 @@ def test_values_come_in_with_source_and_bound_and_are_not_picked_again(
         assert len(supply.pool) == sum(c.state is CandidateState.READY for c in screened) == 6
         assert len(usable_observations(store, spec)) == 3
     assert "imported      3 known values" in discover("status", folder).out
+
+
+@pytest.mark.parametrize(("fidelity", "told_apart"), [("experiment", True), ("agl/gpaw", False)])
+def test_values_of_another_fidelity_are_told_from_own_ones(
+    campaign: Callable[..., Path],
+    files: list[Path],
+    discover: Discover,
+    fidelity: str,
+    told_apart: bool,
+) -> None:
+    folder = campaign()
+    assert discover(*words(files, folder, "--drop-invalid", "--fidelity", fidelity)).code == 0
+    home = CampaignFolder.at(folder)
+    spec = home.load()
+    with closing(home.open_store(spec)) as store:
+        known = usable_observations(store, spec)
+        first = known[0].model_copy(
+            update={"id": "own", "calculation": "c", "fidelity": "agl/gpaw", "value": 1e-5}
+        )
+        plain = len(store.candidate(first.candidate).features or ())
+        data = training_data(store, spec, [*known, first])
+        assert data.fidelities == 1
+        assert data.x.shape == (4, plain + told_apart)
+        if told_apart:
+            assert data.x[:, -1].tolist() == [0, 0, 0, 1]
+        rows = known_rows(spec, [*known, first]).comparable()
+        assert (rows.values[:, 0] == -5).sum() == 1
+        assert len(rows.candidates) == (1 if told_apart else 4)
+        assert len(known_rows(spec, known).comparable().candidates) == 3
+
+
+def test_a_model_of_several_sources_picks(
+    campaign: Callable[..., Path], discover: Discover, tmp_path: Path
+) -> None:
+    """Of what is measured the picks are made at once; each result then counts as the campaign's own."""
+    folder = campaign(
+        objective={"property": "thermal_conductivity"},
+        generator={
+            "name": "prototypes",
+            "options": {"prototypes": ["rocksalt"], "elements": ["Li", "Na", "F", "Cl", "Br", "I"]},
+        },
+        descriptors=["composition"],
+        surrogate={"name": "gp"},
+        calculation={"kind": "agl", "engine": "gpaw"},
+    )
+    table = "formula,kappa,doi\n" + "\n".join(
+        f"{formula},{value},10.1/x"
+        for formula, value in {"KF": 3, "KCl": 7, "KBr": 3, "RbF": 2, "MgO": 40, "CaO": 20}.items()
+    )
+    (tmp_path / "measured.csv").write_text(table)
+    words = ["--property", "thermal_conductivity", "--unit", "W/m/K", "--campaign", str(folder)]
+    answer = discover("import", str(tmp_path / "measured.csv"), *words)
+    assert answer.code == 0, answer
+    home = CampaignFolder.at(folder)
+    spec = home.load()
+    with closing(home.open_store(spec)) as store:
+        supply = CandidateSupply(home, spec, store)
+        supply.recover()
+        supply.screen(supply.propose(4))
+        pool = supply.pool.open()
+        picker = Picker.of(spec, home.root)
+        for known in range(2):
+            observations = usable_observations(store, spec)
+            surrogate = plugins.create("surrogates", "gp", {}, home.root)
+            trained = train(home, spec, store, surrogate, observations, pool.features)
+            choice = pick(spec, store, picker, trained, pool)
+            assert choice.candidate in pool.ids
+            assert choice.prediction is not None
+            assert trained.card.n_observations == 6 + known
+            own = observations[0].model_copy(
+                update={"id": f"own {known}", "candidate": pool.ids[known], "fidelity": "agl/gpaw"}
+            )
+            store.add_observations([own])
+            again = pick(spec, store, picker, trained, pool)  # by a model that does not know it yet
+            assert again.prediction is not None
 
 
 def test_compositions_do_where_descriptors_need_no_more(
