@@ -507,23 +507,6 @@ def molecules(
     print_json(result) if as_json else benchmark.show(result)
 
 
-@app.command()
-def molecules(
-    solvents: Annotated[
-        list[str] | None, typer.Argument(help="EC, PC, DMC, DME, AN, FEC, THF, EMC; else all.")
-    ] = None,
-    *,
-    out: Annotated[Path, typer.Option(help="Folder for results, and for what a kill leaves.")],
-    preset: Annotated[Literal["cheap", "tight"], typer.Option(help="Level of theory.")] = "cheap",
-    as_json: Json = False,
-) -> None:
-    """Redox potentials and more of known solvents by PySCF, against published values."""
-    from discover.benchmark import molecules as benchmark
-
-    result = benchmark.run(solvents or (), out, preset=preset, told=_tell)
-    print_json(result) if as_json else benchmark.show(result)
-
-
 def _listed(words: list[str] | None) -> list[str]:
     """What was given by repeating an option, by commas, or both."""
     return [part.strip() for word in words or () for part in word.split(",") if part.strip()]
