@@ -71,8 +71,8 @@ def usable_observations(store: Store, spec: CampaignSpec) -> list[Observation]:
 
 
 def is_own(spec: CampaignSpec, observation: Observation) -> bool:
-    """Whether a value has the fidelity of one of the campaign's calculations, be it imported or not."""
-    return observation.fidelity in rung_index(spec.rungs)
+    """Whether a value was computed here, or imported as being of the fidelity of such a calculation."""
+    return observation.calculation is not None or observation.fidelity in rung_index(spec.rungs)
 
 
 def has_foreign(spec: CampaignSpec, observations: Sequence[Observation]) -> bool:
