@@ -219,5 +219,9 @@ class Store(ABC):
         """The JSON value under a name, None where there is none."""
 
     @abstractmethod
+    def values(self) -> dict[str, Any]:
+        """All JSON values by name, in order of the names."""
+
+    @abstractmethod
     def close(self) -> None:
         """Release the database; the store cannot be used afterwards."""

@@ -145,6 +145,7 @@ class StoreConformance:
         assert store.count_passes() == 0
         assert store.lease() is None
         assert store.value("anything") is None
+        assert store.values() == {}
 
     def test_candidates_come_in_the_order_they_were_added(self, store: Store) -> None:
         numbers = [5, 3, 9, 1]
@@ -392,6 +393,8 @@ class StoreConformance:
         store.set_value("never there", None)
         assert store.value("stop") is None
         assert store.value("other") == 1
+        store.set_value("more", [None])
+        assert list(store.values().items()) == [("more", [None]), ("other", 1)]
 
     @pytest.mark.parametrize("value", [float("nan"), {"a": float("inf")}, {1, 2}, b"bytes"])
     def test_a_value_that_is_not_json_is_refused(self, store: Store, value: object) -> None:

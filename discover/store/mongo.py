@@ -296,6 +296,11 @@ class MongoStore(Store):
             document = self._values.find_one({"_id": key})
         return json.loads(document["content"]) if document else None
 
+    def values(self) -> dict[str, Any]:
+        with self._guard():
+            documents = list(self._values.find().sort("_id", 1))
+        return {document["_id"]: json.loads(document["content"]) for document in documents}
+
     def close(self) -> None:
         self._database.client.close()
 

@@ -327,6 +327,10 @@ class SQLiteStore(Store):
         rows = self._select("SELECT content FROM named_values WHERE name = ?", key)
         return json.loads(rows[0][0]) if rows else None
 
+    def values(self) -> dict[str, Any]:
+        rows = self._select("SELECT name, content FROM named_values ORDER BY name")
+        return {name: json.loads(content) for name, content in rows}
+
     def close(self) -> None:
         with self._lock, self._guard():
             self._connection.close()
