@@ -18,7 +18,7 @@ from discover.store.base import Store
 class KnownRows:
     """Values (k x p) of `spec.modelled`, on the model's scale and not a number where one is missing.
 
-    `candidates` (k) are ids, `rungs` (k) places on the ladder (all the last one without a ladder).
+    `candidates` (k) are ids, `rungs` (k) places on the ladder (all 0 without one).
     `observations` are those that the values come from, row by row. Where imported values of another
     fidelity are among them, `own` (k) says which ones the campaign's calculation gave, or might have.
     """
@@ -114,7 +114,7 @@ def known_rows(spec: CampaignSpec, observations: Sequence[Observation]) -> Known
     keys: list[tuple[str, int]] = []
     for observation in observations:
         rung = rungs.get(observation.fidelity, last)
-        key = (observation.candidate, rung if spec.ladder else last)
+        key = (observation.candidate, rung if spec.ladder else 0)
         column = columns[observation.property]
         for row in places.setdefault(key, []):
             present = rows[row].get(column)
