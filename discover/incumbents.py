@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from discover.campaign import CampaignSpec
-from discover.objectives import Constraint, Objective, target_of
+from discover.objectives import Constraint, Objective, is_no_result, target_of
 from discover.records import Candidate
 from discover.store.base import Store
 from discover.structures.composition import Composition
@@ -62,10 +62,19 @@ def known_beforehand(store: Store, spec: CampaignSpec) -> frozenset[str]:
 
 
 def _values(store: Store, spec: CampaignSpec) -> dict[str, dict[str, float]]:
-    """Trusted values by candidate and property; of several fidelities the one dearest to the campaign."""
+    """Trusted values by candidate and property; of several fidelities the one dearest to the campaign.
+
+    Bounds that leave open how much worse an objective is are none.
+    """
+    goals = {objective.property: objective.goal for objective in spec.sought}
     dearness = {rung.fidelity: number for number, rung in enumerate(spec.rungs)}
     wanted = {p.name for p in spec.modelled}
-    observed = [o for o in store.observations() if o.property in wanted]
+    observed = [
+        o
+        for o in store.observations()
+        if o.property in wanted
+        and not (o.property in goals and is_no_result(goals[o.property], o.bound))
+    ]
     values: dict[str, dict[str, float]] = {}
     for o in sorted(observed, key=lambda o: dearness.get(o.fidelity, -1)):
         values.setdefault(o.candidate, {})[o.property] = o.value

@@ -15,6 +15,14 @@ from discover.section import Section
 Goal = Literal["max", "min", "extremes"]
 
 
+def is_no_result(goal: Goal, bound: Literal["below", "above"] | None) -> bool:
+    """Whether a value is a bound which leaves open how much worse the true one is.
+
+    Such a one can be learned from, but is neither the best value nor to be improved on.
+    """
+    return bound is not None and bound != {"max": "above", "min": "below"}.get(goal)
+
+
 def _known(name: str) -> str:
     if name not in PROPERTIES:
         raise ValueError(f"unknown property {name!r}{plugins.suggestion(name, PROPERTIES)}")

@@ -22,7 +22,9 @@ from discover.acquisition.multi.context import (
 from discover.campaign import CampaignSpec
 from discover.errors import PluginError
 from discover.ladder import on_ladder, rung_costs, rung_index
+from discover.objectives import is_no_result
 from discover.observed import (
+    KnownRows,
     has_foreign,
     is_own,
     known_rows,
@@ -146,7 +148,7 @@ def _known(spec: CampaignSpec, store: Store, trained: TrainedModel) -> _Known:
     return _Known(
         calculations=calculations,
         features=features(rows.candidates, rows.own),
-        values=rows.values,
+        values=_sure(spec, rows),
         pending=features(
             [one.candidate for one in unknown], np.array(of_unknown) if sources else None
         ),
@@ -155,6 +157,20 @@ def _known(spec: CampaignSpec, store: Store, trained: TrainedModel) -> _Known:
         ),
         sources=sources,
     )
+
+
+def _sure(spec: CampaignSpec, rows: KnownRows) -> Array:
+    """Values (k x p) without bounds that are nothing to improve on, where there are others."""
+    values = rows.values.copy()
+    columns = {objective.property: i for i, objective in enumerate(spec.sought)}
+    for row, observations in enumerate(rows.observations):
+        for one in observations:
+            column = columns.get(one.property)
+            if column is not None and is_no_result(spec.sought[column].goal, one.bound):
+                values[row, column] = np.nan
+    lost = np.isnan(values).all(axis=0)
+    values[:, lost] = rows.values[:, lost]
+    return values
 
 
 def _by_one_property(

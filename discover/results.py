@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -9,11 +10,12 @@ from typing import Literal
 
 from discover.campaign import CampaignSpec
 from discover.ladder import core_hours, measured_costs, unstable
-from discover.objectives import Goal
+from discover.objectives import Goal, is_no_result
 from discover.outcomes import Tradeoff, has_tradeoff, outcomes, tradeoff
 from discover.properties import Property
 from discover.records import (
     ACTIVE_STATES,
+    Bound,
     Calculation,
     CalculationState,
     Candidate,
@@ -23,6 +25,9 @@ from discover.records import (
 from discover.rows import CandidateRow, described
 from discover.store.base import Store
 
+RELATIONS: dict[Bound | None, str] = {None: "", "below": "< ", "above": "> "}
+"""What is written before a value that is a bound."""
+
 CampaignState = Literal["new", "running", "interrupted", "stopped", "finished"]
 
 
@@ -31,7 +36,9 @@ class ResultRow(CandidateRow):
 
     `predicted` is the median and `predicted_low`/`predicted_high` the central 90 % interval, in
     `unit`, of the model that picked it; null for the first picks, made without a model. `lower` holds the
-    same property at the lower rungs of the ladder, by fidelity, as far as it was computed there.
+    same property at the lower rungs of the ladder, by fidelity, as far as it was computed there. `bound`
+    says that the true value lies below or above `value`; `uncertainty` is one standard error on the scale
+    on which the property is learned (decades where that is logarithmic), where the calculation told one.
     """
 
     rank: int
@@ -48,6 +55,13 @@ class ResultRow(CandidateRow):
     seconds: float | None
     quarantined: str | None
     lower: dict[str, float] = {}
+    bound: Bound | None = None
+    uncertainty: float | None = None
+
+    @builtins.property  # a field has the same name
+    def relation(self) -> str:
+        """What stands before the value: `< ` or `> ` where it is a bound, else nothing."""
+        return RELATIONS[self.bound]
 
 
 class Preliminary(CandidateRow):
@@ -106,7 +120,8 @@ class Status(Record):
 def ranking(store: Store, spec: CampaignSpec, *, quarantined: bool = False) -> list[ResultRow]:
     """All results for the campaign's property at the target's fidelity, best first by its goal.
 
-    For the goal `extremes` the highest and the lowest values alternate. Where there are constraints or
+    For the goal `extremes` the highest and the lowest values alternate. Bounds that leave open how much
+    worse the true value is come after all values. Where there are constraints or
     several objectives, what is on the front comes first, then what else meets the constraints.
     Quarantined values come last, unranked (rank 0), and only when asked for.
     """
@@ -190,7 +205,14 @@ def rung_statuses(store: Store, spec: CampaignSpec) -> tuple[RungStatus, ...]:
 
 
 def best_first(observations: Sequence[Observation], goal: Goal) -> list[Observation]:
-    """Observations ordered by goal; ties keep their order."""
+    """Observations ordered by goal; ties keep their order; bounds that are no result come last."""
+    sure = [o for o in observations if not is_no_result(goal, o.bound)]
+    open_ended = [o for o in observations if is_no_result(goal, o.bound)]
+    ordered = sorted(open_ended, key=lambda o: o.value if goal == "min" else -o.value)
+    return _by_goal(sure, goal) + ordered
+
+
+def _by_goal(observations: Sequence[Observation], goal: Goal) -> list[Observation]:
     if goal == "min":
         return sorted(observations, key=lambda o: o.value)
     descending = sorted(observations, key=lambda o: -o.value)
@@ -328,4 +350,6 @@ def _row(
         seconds=calculation.seconds,
         quarantined=observation.quarantined,
         lower=lower.get(candidate.id, {}),
+        bound=observation.bound,
+        uncertainty=observation.uncertainty,
     )

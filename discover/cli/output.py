@@ -73,7 +73,7 @@ def print_ranking(rows: Sequence[ResultRow], target: Property) -> None:
             str(row.rank or "–"),
             row.formula,
             row.title,
-            f"{row.value:.3g}" + (" (quarantined)" if row.quarantined else ""),
+            f"{row.relation}{row.value:.3g}" + (" (quarantined)" if row.quarantined else ""),
             *(_given(row.lower.get(fidelity)) for fidelity in below),
             expected,
             row.picked_by,
@@ -163,7 +163,7 @@ def print_status(status: Status) -> None:
     if status.best:
         best = status.best
         console.print(
-            f"  best so far   {best.formula} ({best.title}): {best.value:.4g} {best.unit}"
+            f"  best so far   {best.formula} ({best.title}): {best.relation}{best.value:.4g} {best.unit}"
         )
     if status.tradeoff:
         found = status.tradeoff

@@ -167,7 +167,8 @@ def _watch(
                 if counts["failed"]:
                     parts.append(f"{counts['failed']} failed")
                 if now.best:
-                    parts.append(f"best {now.best.formula} {now.best.value:.3g} {now.best.unit}")
+                    best = now.best
+                    parts.append(f"best {best.formula} {best.relation}{best.value:.3g} {best.unit}")
                 if now.expected_seconds_left is not None:
                     parts.append(f"about {duration(now.expected_seconds_left)} left")
                 spinner.update(escape(" · ".join(parts)))

@@ -9,6 +9,7 @@ from discover.page.catalogue import OpenCampaign
 from discover.page.jobs import job_file, job_rows, label
 from discover.records import Calculation, Candidate, CandidateState, Observation
 from discover.report.notation import duration_text, number_text, quantity_text
+from discover.results import RELATIONS
 from discover.structures.structure import sort_name
 
 
@@ -132,7 +133,8 @@ def _value_step(observation: Observation) -> ProvenanceStep:
     return ProvenanceStep(
         kind="observation",
         title=observation.property.replace("_", " "),
-        told=quantity_text(observation.value, observation.unit)
+        told=RELATIONS[observation.bound]
+        + quantity_text(observation.value, observation.unit)
         + (f", in quarantine: {held}" if held else ""),
         state="quarantined" if held else "done",
         calculation=observation.calculation,

@@ -12,6 +12,7 @@ import numpy as np
 
 from discover.campaign import CampaignSpec
 from discover.lease import is_alive
+from discover.objectives import is_no_result
 from discover.outcomes import Outcome, has_tradeoff, outcomes
 from discover.records import Calculation, CalculationState, CandidateState, ModelCard
 from discover.report.figures import (
@@ -92,13 +93,20 @@ class Findings:
 
     @cached_property
     def picked(self) -> list[ResultRow]:
-        """Trusted results in the order they were picked."""
-        return sorted(self.rows, key=lambda row: row.order)
+        """Trusted results in the order they were picked, but for `open_ended` ones."""
+        goal = self.spec.objective.goal
+        sure = [row for row in self.rows if not is_no_result(goal, row.bound)]
+        return sorted(sure, key=lambda row: row.order)
+
+    @cached_property
+    def open_ended(self) -> int:
+        """How many results are bounds that leave open how much worse the true value is."""
+        return len(self.rows) - len(self.picked)
 
     @cached_property
     def forecasts(self) -> list[ResultRow]:
-        """Trusted results that a model predicted before they were computed, in order of picking."""
-        return [row for row in self.picked if row.predicted is not None]
+        """Trusted values that a model predicted before they were computed, in order of picking."""
+        return [row for row in self.picked if row.predicted is not None and row.bound is None]
 
     @cached_property
     def z_scores(self) -> list[float]:

@@ -61,6 +61,15 @@ def quantity_text(value: float, unit: str) -> str:
     return number_text(value) if unit == "1" else f"{number_text(value)} {unit}"
 
 
+def error_text(uncertainty: float | None, unit: str, *, logarithmic: bool) -> str:
+    """`± 0.3 decades` of a value learned by its logarithm, else `± 0.3 eV`; nothing without an error."""
+    if uncertainty is None:
+        return ""
+    return (
+        f"± {uncertainty:.1f} decades" if logarithmic else f"± {quantity_text(uncertainty, unit)}"
+    )
+
+
 def duration_text(seconds: float) -> str:
     """`4.2 s`, `42 s`, `3 min 5 s`, `2 h 10 min` or `3 d 4 h`."""
     if seconds < 10:

@@ -145,7 +145,7 @@ def _headline(findings: Findings) -> str:
     )
     told = [
         f"**{name}: {notation.formula_text(row.formula)}, "
-        f"{notation.quantity_text(row.value, row.unit)}** "
+        f"{row.relation}{notation.quantity_text(row.value, row.unit)}** "
         f"({notation.structure_text(row.spacegroup, row.title)})"
         for name, index in ends
         for row in findings.rows[index : index + 1]
@@ -185,7 +185,7 @@ def _markdown_row(row: ResultRow, below: Sequence[str]) -> str:
         str(row.rank),
         notation.formula_text(row.formula),
         notation.structure_text(row.spacegroup, row.title),
-        notation.quantity_text(row.value, row.unit),
+        row.relation + notation.quantity_text(row.value, row.unit),
         *(notation.number_text(row.lower[f]) if f in row.lower else "–" for f in below),
         expected,
         row.picked_by,
@@ -259,7 +259,12 @@ def _table(findings: Findings) -> list[dict[str, Any]]:
                 "expected": None
                 if row.predicted_low is None or row.predicted_high is None
                 else (position(row.predicted_low), position(row.predicted_high)),
-                "inside": row.predicted is None or inside_interval(row),
+                "inside": row.predicted is None or row.bound or inside_interval(row),
+                "error": notation.error_text(
+                    row.uncertainty,
+                    row.unit,
+                    logarithmic=findings.spec.target.transform == "log10",
+                ),
             }
         )
     return table

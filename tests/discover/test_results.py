@@ -99,6 +99,42 @@ def test_rows_are_ranked_by_the_goal(
     assert first.calculation == f"calculation-{first.order}"
 
 
+@pytest.mark.parametrize(
+    ("goal", "bound", "order"),
+    [
+        ("max", "below", [2.0, 1.0, 3.0]),
+        ("max", "above", [3.0, 2.0, 1.0]),
+        ("min", "below", [1.0, 2.0, 3.0]),
+        ("min", "above", [1.0, 2.0, 3.0]),
+        ("extremes", "below", [2.0, 1.0, 3.0]),
+    ],
+)
+def test_a_bound_that_leaves_open_how_bad_it_is_comes_last(
+    goal: Goal, bound: Any, order: list[float]
+) -> None:
+    bounded = observation(2, 3.0).model_copy(update={"bound": bound})
+    ordered = best_first([observation(0, 1.0), bounded, observation(1, 2.0)], goal)
+    assert [o.value for o in ordered] == order
+
+
+def test_rows_tell_bounds_and_errors(store: Store, computed: Add) -> None:
+    for order, (value, told) in enumerate([(5.0, {"bound": "below"}), (2.0, {"uncertainty": 0.3})]):
+        calculation = computed(store, order, 1.0, quarantined="replaced")
+        store.add_observations(
+            [
+                observation(order, value).model_copy(
+                    update=told
+                    | {"candidate": calculation.candidate, "calculation": calculation.id}
+                )
+            ]
+        )
+    rows = ranking(store, spec_of())
+    assert [(r.value, r.relation, r.uncertainty) for r in rows] == [
+        (2.0, "", 0.3),
+        (5.0, "< ", None),
+    ]
+
+
 def test_quarantined_values_come_last_and_only_when_asked_for(store: Store, computed: Add) -> None:
     computed(store, 0, 1.0)
     computed(store, 1, 9999.0, quarantined="not plausible")

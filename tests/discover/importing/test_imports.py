@@ -185,7 +185,8 @@ def test_a_model_of_several_sources_picks(
         surrogate={"name": "gp"},
         calculation={"kind": "agl", "engine": "gpaw"},
     )
-    table = "formula,kappa,doi\n" + "\n".join(
+    # one of them, of which no more is known than its composition, is proposed as a crystal too
+    table = "formula,kappa,doi\nLiF,14,10.1/x\n" + "\n".join(
         f"{formula},{value},10.1/x"
         for formula, value in {"KF": 3, "KCl": 7, "KBr": 3, "RbF": 2, "MgO": 40, "CaO": 20}.items()
     )
@@ -198,7 +199,8 @@ def test_a_model_of_several_sources_picks(
     with closing(home.open_store(spec)) as store:
         supply = CandidateSupply(home, spec, store)
         supply.recover()
-        supply.screen(supply.propose(4))
+        screened = supply.screen(supply.propose(8))
+        assert "LiF" in {c.formula for c in screened if c.state is CandidateState.READY}
         pool = supply.pool.open()
         picker = Picker.of(spec, home.root)
         for known in range(2):
@@ -208,7 +210,7 @@ def test_a_model_of_several_sources_picks(
             choice = pick(spec, store, picker, trained, pool)
             assert choice.candidate in pool.ids
             assert choice.prediction is not None
-            assert trained.card.n_observations == 6 + known
+            assert trained.card.n_observations == 7 + known
             own = observations[0].model_copy(
                 update={"id": f"own {known}", "candidate": pool.ids[known], "fidelity": "agl/gpaw"}
             )

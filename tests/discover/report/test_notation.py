@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from discover.report.notation import (
     duration_text,
+    error_text,
     formula_html,
     formula_text,
     number_text,
@@ -71,6 +72,12 @@ def test_three_digits(value: float, text: str) -> None:
 @given(st.floats(-1e12, 1e12))
 def test_number_text_is_within_half_a_percent(value: float) -> None:
     assert float(number_text(value)) == pytest.approx(value, rel=0.006)
+
+
+def test_errors_are_decades_of_what_is_learned_by_its_logarithm() -> None:
+    assert error_text(0.347, "S/cm", logarithmic=True) == "± 0.3 decades"
+    assert error_text(0.02, "eV", logarithmic=False) == "± 0.02 eV"
+    assert error_text(None, "eV", logarithmic=False) == ""
 
 
 def test_dimensionless_quantities_have_no_unit() -> None:
