@@ -118,7 +118,11 @@ def test_a_bound_that_leaves_open_how_bad_it_is_comes_last(
 
 
 def test_rows_tell_bounds_and_errors(store: Store, computed: Add) -> None:
-    for order, (value, told) in enumerate([(5.0, {"bound": "below"}), (2.0, {"uncertainty": 0.3})]):
+    values: list[tuple[float, dict[str, Any]]] = [
+        (5.0, {"bound": "below"}),
+        (2.0, {"uncertainty": 0.3}),
+    ]
+    for order, (value, told) in enumerate(values):
         calculation = computed(store, order, 1.0, quarantined="replaced")
         store.add_observations(
             [
