@@ -25,6 +25,13 @@ class Property:
     transform: Transform
     plausible: tuple[float, float]
 
+    def doubt(self, value: float, bound: Literal["below", "above"] | None = None) -> str | None:
+        """Why a value is not plausible, None where it, or what a bound leaves room for, is."""
+        low, high = self.plausible
+        if (value >= low or bound == "above") and (value <= high or bound == "below"):
+            return None
+        return f"{value:.4g} {self.unit} is outside the plausible {low:g} to {high:g}"
+
     def to_model(self, value: float) -> float:
         """Physical value -> the scale of the surrogate; ValueError where log10 is undefined."""
         if self.transform == "none":

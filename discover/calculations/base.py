@@ -70,14 +70,11 @@ class Value(Record):
     ) -> Value:
         """The value of a known property in its unit, quarantined where it is not plausible."""
         known = property_named(name)
-        low, high = known.plausible
-        if quarantined is None and not low <= value <= high:
-            quarantined = f"{value:.4g} {known.unit} is outside the plausible {low:g} to {high:g}"
         return cls(
             property=name,
             value=value,
             unit=known.unit,
-            quarantined=quarantined,
+            quarantined=quarantined or known.doubt(value, bound),
             bound=bound,
             uncertainty=uncertainty,
         )

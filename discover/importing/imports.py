@@ -261,12 +261,8 @@ class _Present:
 
 
 def _doubt(value: KnownValue) -> str | None:
-    """Why a value is not plausible; a bound far outside is no news."""
-    known = property_named(value.property)
-    low, high = known.plausible
-    if low <= value.value <= high:
-        return None
-    return f"{value.value:.4g} {known.unit} is outside the plausible {low:g} to {high:g}"
+    """Why a value is not plausible."""
+    return property_named(value.property).doubt(value.value, value.bound)
 
 
 def _kind(why: str) -> str:
