@@ -15,6 +15,7 @@ from discover.cli import (
     machines,
     potentials,
     service,
+    store,
 )
 from discover.errors import DiscoverError
 
@@ -36,6 +37,7 @@ service.register(app)
 app.add_typer(benchmarks.app, name="benchmark")
 app.add_typer(machines.app, name="machines")
 app.add_typer(potentials.app, name="potentials")
+app.add_typer(store.app, name="store")
 
 
 def main() -> None:

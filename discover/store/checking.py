@@ -249,7 +249,7 @@ class _References:
         if calculation.state is not CalculationState.DONE:
             yield f"its calculation {calculation.id} is {calculation.state}, not done"
         if calculation.candidate != observation.candidate:
-            yield f"its calculation {calculation.id} is of candidate {calculation.candidate}"
+            yield f"its calculation {calculation.id} is of {calculation.candidate}"
 
     def of_card(self, card: ModelCard) -> Iterator[str]:
         yield from self._missing("observation", card.observations, self._observations)

@@ -130,6 +130,7 @@ def test_states_that_do_not_fit(store):
     of_another = {"id": "calculation-2-bulk_modulus", "candidate": "candidate-3", "unit": "kbar"}
     store.add_observations([observation(2).model_copy(update=of_another)])
     store.set_value(UNFINISHED, {"begun_at": 0.0})
+    second = "calculation-2"
     found = problems(store)
     assert any(line.startswith("store None: this store holds part of an import") for line in found)
     assert {line for line in found if not line.startswith("store")} == {
@@ -139,8 +140,7 @@ def test_states_that_do_not_fit(store):
         "calculation None: 2 calculations are pick number 0",
         "observation calculation-2-bulk_modulus: is in 'kbar', and bulk_modulus is kept in 'GPa'",
         "observation calculation-2-bulk_modulus: its calculation calculation-2 is failed, not done",
-        "observation calculation-2-bulk_modulus: its calculation calculation-2"
-        + " is of candidate candidate-2",
+        f"observation calculation-2-bulk_modulus: its calculation {second} is of candidate-2",
     }
 
 

@@ -1,0 +1,1 @@
+"""A campaign as a data set that can be published, and back."""
