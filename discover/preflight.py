@@ -21,6 +21,7 @@ from discover.potentials import load_potential
 from discover.potentials.base import Potential
 from discover.records import ACTIVE_STATES, CalculationState
 from discover.store.base import Store
+from discover.store.transfer import check_finished
 from discover.structures.crystal import Crystal
 from discover.structures.formulation import Formulation
 from discover.structures.molecule import Molecule
@@ -81,8 +82,10 @@ def check_unchanged(store: Store, spec: CampaignSpec, source: str) -> None:
 
     Values of another property, fidelity or structure must not be mixed with those that are there.
     The calculation may be changed as long as it gave no value and none will go on as it was begun
-    (running or cancelled by a stop); everything else at any time.
+    (running or cancelled by a stop); everything else at any time. StoreError where the store holds part
+    of an import or a migration that was cut short.
     """
+    check_finished(store)
     begun = store.value("begun_with")
     if begun is None or not any(store.count_candidates().values()):
         return

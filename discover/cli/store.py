@@ -33,6 +33,7 @@ def check(
     from discover.folder import CampaignFolder
     from discover.store import open_store
     from discover.store.checking import check_store
+    from discover.store.transfer import counted
 
     if place.startswith(SERVERS):
         if campaign is None:
@@ -48,8 +49,11 @@ def check(
     else:
         for one in found.findings:
             typer.secho(f"{one.kind} {one.id or ''}: {one.problem}", fg="red")
-        counts = ", ".join(f"{n} {kind.replace('_', ' ')}s" for kind, n in found.counts.items())
-        typer.echo(f"{counts}: {len(found.findings) or 'no'} problems")
+        problems = len(found.findings)
+        typer.echo(
+            f"{counted(found.counts) or 'nothing is in it'}: "
+            f"{problems or 'no'} problem{'' if problems == 1 else 's'}"
+        )
     if not found.sound:
         raise typer.Exit(1)
 

@@ -78,7 +78,8 @@ values = pandas.read_parquet("observations.parquet")
 crystals = ase.io.read("crystals.extxyz", ":")
 ```
 
-`discover store import FOLDER --campaign NEW` makes a campaign of it that can be looked at and continued.
+`discover store import FOLDER --campaign NEW` makes a campaign of it that can be looked at and continued
+(the folders of its jobs, with logs and labelled frames, are not part of it).
 """
 
 

@@ -198,6 +198,9 @@ def _write_structures(
                 counts["structures.json"] += 1
         meta = optimade.meta(counts["structures.json"])
         files["structures.json"].write(f'\n],"meta":{_compact(meta)}}}\n')
+    for name in files:
+        if not counts[name]:
+            (out / name).unlink()
     return {name: counts[name] for name in files}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import groupby, islice
 from pathlib import Path
@@ -67,7 +67,7 @@ class Inventory(Record):
 
     def told(self) -> str:
         """The counts in words."""
-        return ", ".join(f"{n} {name.replace('_', ' ')}s" for name, n in self.counts.items() if n)
+        return counted(self.counts)
 
 
 class Tally:
@@ -89,6 +89,16 @@ class Tally:
         """Of what has passed."""
         hashes = {name: sha.hexdigest() for name, sha in self._hashes.items()}
         return Inventory(counts=dict(self._counts), hashes=hashes)
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Counts of records by kind in words, leaving out those of which there are none."""
+    several = {"pass": "passes"}
+    return ", ".join(
+        f"{n} {(name if n == 1 else several.get(name, f'{name}s')).replace('_', ' ')}"
+        for name, n in counts.items()
+        if n
+    )
 
 
 def records(store: Store) -> Iterator[Record]:

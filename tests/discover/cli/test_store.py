@@ -12,7 +12,7 @@ from discover.folder import CampaignFolder
 from discover.records import CalculationState, Candidate, CandidateState, Provenance
 from discover.store.conformance import calculation, candidate, observation
 from discover.store.mongo import MongoStore
-from discover.store.transfer import inventory
+from discover.store.transfer import UNFINISHED, inventory
 from discover.structures.composition import Composition
 from discover.structures.formulation import Component, Formulation, Role
 from discover.structures.molecule import Molecule
@@ -176,3 +176,11 @@ def test_a_campaign_moves_to_mongodb_and_back(campaign, discover, monkeypatch):
     assert json.loads(back.out) == before.model_dump(mode="json")
     monkeypatch.delenv("DISCOVER_STORE")
     assert held(campaign) == before
+
+
+def test_what_was_brought_in_by_half_is_not_run(campaign, discover):
+    with closing(campaign.open_store(campaign.load())) as store:
+        store.set_value(UNFINISHED, {"begun_at": 0.0})
+    answer = discover("run", campaign.root, "--no-dashboard")
+    assert answer.code == 2
+    assert "cut short" in answer.err

@@ -63,7 +63,7 @@ def small(store):
     return store
 
 
-@settings(max_examples=10, phases=[Phase.generate])
+@settings(max_examples=10, phases=[Phase.generate, Phase.shrink])
 @given(EVERYTHING)
 def test_a_store_comes_through_a_file_and_mongodb_without_loss(tmp_path_factory, everything):
     path = tmp_path_factory.getbasetemp() / "records.jsonl"
