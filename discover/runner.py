@@ -32,6 +32,7 @@ from discover.records import (
     Prediction,
     interval_90,
 )
+from discover.results import RELATIONS
 from discover.steering import (
     Action,
     Collect,
@@ -375,7 +376,7 @@ class CampaignRunner:
         modelled = {target.name: target for target in self.spec.modelled}
         shown = [
             (f"{modelled[o.property].label} " if len(modelled) > 1 else "")
-            + f"{o.value:.4g} {o.unit}".removesuffix(" 1")
+            + f"{RELATIONS[o.bound]}{o.value:.4g} {o.unit}".removesuffix(" 1")
             + (f" (quarantined: {o.quarantined})" if o.quarantined else "")
             for o in values
             if o.property in modelled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ CM2_PER_S = 1e-4
 """1 Å²/ps in cm²/s."""
 
 _FIT = (0.1, 0.5)
+_VIBRATIONS_PS = 0.3
+"""Lags over which displacements grow by vibration, until it has lost its phase."""
 _CONFIDENT = 3.0
 _ELEMENTARY_CHARGE_C = 1.602176634e-19
 _BOLTZMANN_J = 1.380649e-23
@@ -62,8 +65,9 @@ def mean_square_displacement(positions: NDArray[np.float64]) -> NDArray[np.float
 def diffusion(positions: NDArray[np.float64], interval_ps: float, blocks: int) -> Diffusion:
     """By Einstein's relation from positions in Å, (frames, ions, 3), a sample each `interval_ps`.
 
-    The slope of the mean square displacement from a tenth to a half of each of `blocks` blocks in time;
-    mean and standard error are those of the blocks. The effective hops are the net displacements squared,
+    The slope of the mean square displacement from a tenth to a half of each of `blocks` blocks in time,
+    lags below 0.3 ps left out as far as a block is long enough (1.2 ps); mean and standard error are
+    those of the blocks. The effective hops are the net displacements squared,
     averaged vibrations apart, over the square of `HOP_ANGSTROM`, after X. He et al., npj Comput. Mater.
     4, 18 (2018). The upper bound takes two errors, or three hops more (95 % of a Poisson distribution),
     whatever is larger. ValueError where a block has fewer than ten frames.
@@ -123,6 +127,7 @@ def _slopes(positions: NDArray[np.float64], interval_ps: float, blocks: int) -> 
     if length < 10:
         raise ValueError(f"{len(positions)} frames in {blocks} blocks are fewer than ten each")
     first, last = max(1, int(_FIT[0] * length)), int(_FIT[1] * length)
+    first = max(first, min(math.ceil(_VIBRATIONS_PS / interval_ps), last // 2))
     lags = np.arange(first, last + 1) * interval_ps
     return np.array(
         [

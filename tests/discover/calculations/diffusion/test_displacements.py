@@ -55,6 +55,20 @@ def test_vibration_is_no_diffusion() -> None:
     assert found.upper == pytest.approx(1e-4 * 3 * 2.5**2 / (6 * 20 * 20), rel=0.2)
 
 
+def test_swinging_in_place_does_not_tilt_a_short_trajectory() -> None:
+    """Motion that forgets itself in 0.06 ps, on top of Brownian motion: short lags tell its slope."""
+    random = np.random.default_rng(3)
+    interval, frames, ions = 0.02, 180, 200
+    walk = np.cumsum(random.normal(0, np.sqrt(2 * 0.05 * interval), (frames, ions, 3)), axis=0)
+    memory = np.exp(-interval / 0.06)
+    swing = np.zeros((frames, ions, 3))
+    for frame in range(1, frames):
+        kick = random.normal(0, 0.4 * np.sqrt(1 - memory**2), (ions, 3))
+        swing[frame] = memory * swing[frame - 1] + kick
+    found = diffusion(walk + swing, interval, 3)
+    assert found.coefficient == pytest.approx(0.05e-4, rel=0.25)
+
+
 def test_hops_are_counted() -> None:
     positions = np.zeros((100, 4, 3))
     positions[50:, 0, 0] = 2.5
