@@ -237,7 +237,7 @@ class Findings:
     def search_figure(self) -> Figure:
         """The search curve, or the sentence that stands for it while there is none."""
         if len(self.picked) < MIN_RESULTS:
-            return message_figure(few_results(len(self.picked)))
+            return message_figure(few_results(len(self.picked), self.open_ended))
         return search_figure(self.picked, self.spec.target, self.spec.objective.goal, self.unpicked)
 
     @cached_property
@@ -256,11 +256,12 @@ class Findings:
         return np.array([noted[name] for name in names], dtype=np.float64).T
 
 
-def few_results(n: int) -> str:
-    """What is said in place of a search curve of fewer than two results."""
-    if n == 0:
-        return "There are no results yet: the search curve begins with the second one."
-    return "There is one result: the search curve begins with the second one."
+def few_results(n: int, bounds: int = 0) -> str:
+    """What is said in place of a search curve of fewer than two results, beside `bounds`."""
+    told = "There is one result" if n else "There are no results yet"
+    if bounds:
+        told += f" but {bounds} of which only a bound is known"
+    return f"{told}: the search curve begins with the second one."
 
 
 def _z_score(value: float, mean: float, std: float) -> float:

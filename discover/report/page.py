@@ -222,7 +222,7 @@ def _html(findings: Findings, folder: CampaignFolder, charts: dict[str, str]) ->
         sought=_sought(spec),
         palette=PALETTE,
         charts=charts,
-        few_results=few_results(len(findings.picked)),
+        few_results=few_results(len(findings.picked), findings.open_ended),
         min_forecasts=MIN_FORECASTS,
         inside=sum(map(inside_interval, findings.forecasts)),
         table=_table(findings),
