@@ -206,9 +206,14 @@ def property_scale(axes: Axes, axis: Axis, target: Property) -> None:
     if target.transform == "log10":
         (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log")
         low, high = np.log10(axis.get_view_interval())
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high - low < 2.2 else (1,)))
+        few = high - low < 2.2
+        # over many decades fewer ticks than fit by their count, for their labels are long
+        ticks = 6 if high - low > 6 else None
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=ticks))
         axis.set_minor_formatter(NullFormatter())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: number_text(value)))
+    axis.set_major_formatter(
+        FuncFormatter(lambda value, _: number_text(value).replace(".00e", "e"))
+    )
 
 
 def _points(axes: Axes, at: Points, rows: Sequence[ResultRow], *, role: str, label: str) -> None:
