@@ -44,6 +44,8 @@ potential: emt
 relaxation: {enabled: false}
 filters: {max_formation_energy_ev_per_atom: null, min_distance_ratio: 0.3}
 descriptors: [structure]
+surrogate: {name: gp}
+acquisition: {name: logei}
 initial: 3
 calculation:
   kind: agl

@@ -123,7 +123,7 @@ def test_report_and_progress_are_shown(shown: Shown) -> None:
     assert set(artifacts) == {"shown-1-report", "shown-1-progress"}
     assert artifacts["shown-1-progress"]["data"] == 100
     report = artifacts["shown-1-report"]["data"]
-    assert "| # | compound | space group |" in report
+    assert "| # | compound | structure |" in report
     assert "| 1 | " in report
     assert "![The search so far](data:image/png;base64," in report
     assert "Ended: budget: 6 calculations." in report

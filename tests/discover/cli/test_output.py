@@ -20,6 +20,8 @@ def row(rank: int, **changes: object) -> ResultRow:
         "formula": "GaAs",
         "spacegroup": 216,
         "prototype": "zincblende",
+        "smiles": None,
+        "title": "zincblende",
         "property": "thermal_conductivity",
         "value": 46.123,
         "unit": "W/m/K",

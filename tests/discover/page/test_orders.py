@@ -61,7 +61,7 @@ def test_plugins_from_files_are_not_started_from_remote(folder: Path) -> None:
     from discover.page.catalogue import Catalogue
 
     text = (folder / "campaign.yaml").read_text()
-    (folder / "campaign.yaml").write_text(text.replace("name: logei", "name: mine.py:score"))
+    (folder / "campaign.yaml").write_text(text.replace("name: informed-ucb", "name: mine.py:score"))
     campaign = Catalogue([folder]).open("made-up")
     with pytest.raises(CampaignError, match=r"acquisition.name: .* from remote"):
         Launcher(remote=True).resume(campaign, retry_failed=False)
@@ -74,7 +74,7 @@ def test_a_start_that_fails_is_told_with_the_end_of_its_log(folder: Path) -> Non
     text = (folder / "campaign.yaml").read_text()
     (folder / "campaign.yaml").write_text(text.replace("seed: 0", "seed: 0\nnonsense: 1"))
     launcher = Launcher(remote=False)
-    (folder / "campaign.yaml").write_text(text.replace("name: logei", "name: no-such-thing"))
+    (folder / "campaign.yaml").write_text(text.replace("name: informed-ucb", "name: no-such-thing"))
     campaign = Catalogue([folder]).open("made-up")
     assert launcher.launch(campaign) is None
     launcher.resume(campaign, retry_failed=True)

@@ -80,7 +80,7 @@ def test_a_formulation_is_set_out_side_by_side(ethanol: Candidate) -> None:
     assert [atom.symbol for atom in told.atoms][:4] == ["O", "H", "H", "C"]
     assert told.atoms[3].bonds[0] >= 3
     assert min(atom.x for atom in told.atoms[3:]) - max(atom.x for atom in told.atoms[:3]) > 2.5
-    with pytest.raises(NotServedError, match="mixture"):
+    with pytest.raises(NotServedError, match="formulation"):
         structure_text(mixed, "xyz")
 
 
