@@ -219,8 +219,8 @@ def test_a_restarted_process_finds_running_jobs_again(bench: Bench, metal: Metal
 
 def test_cancelled_jobs_are_started_again_on_resume(bench: Bench, metal: Metal) -> None:
     first = bench.pick(metal("Cu"))
-    queued = bench.pick(metal("Ni"), order=1)
     bench.wait_for(first.id, CalculationState.RUNNING)
+    queued = bench.pick(metal("Ni"), order=1)
     bench.jobs.cancel_active()
     assert bench.store.calculations(ACTIVE_STATES) == []
     cancelled = bench.store.calculation(first.id)
