@@ -106,12 +106,13 @@ def shortlist(
     rows = np.setdiff1d(np.arange(len(features)), list(without))
     scored = len(rows)
     pending = torch.from_numpy(context.pending)
-    if scored > SHORTLIST:
-        scores = _screened(model, features, acquisition, context, seconds)[rows]
-        scored = int((scores > -np.inf).sum())
-        rows = rows[in_order(scores, min(SHORTLIST, scored))]
-    points = torch.from_numpy(np.ascontiguousarray(features[rows], dtype=np.float64))
-    mean, std = _deviations(*exact_marginals(model, pending, points))
+    with torch.no_grad():
+        if scored > SHORTLIST:
+            scores = _screened(model, features, acquisition, context, seconds)[rows]
+            scored = int((scores > -np.inf).sum())
+            rows = rows[in_order(scores, min(SHORTLIST, scored))]
+        points = torch.from_numpy(np.ascontiguousarray(features[rows], dtype=np.float64))
+        mean, std = _deviations(*exact_marginals(model, pending, points))
     return rows, mean, std, scored
 
 

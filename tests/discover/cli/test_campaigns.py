@@ -101,7 +101,8 @@ def test_validate_a_good_file(discover: Discover, quick_campaign: Path) -> None:
 
 def test_validate_tells_every_error(discover: Discover, quick_campaign: Path) -> None:
     spec = quick_campaign / "campaign.yaml"
-    spec.write_text(spec.read_text() + "acquisition: {name: logie}\nseed: -1\nnmae: x\n")
+    wrong = spec.read_text().replace("name: logei", "name: logie")
+    spec.write_text(wrong + "seed: -1\nnmae: x\n")
     answer = discover("validate", spec)
     assert answer.code == 2
     assert len(answer.err.splitlines()) == 3
