@@ -64,6 +64,12 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
+@pytest.fixture(scope="session")
+def quick_campaign_text() -> str:
+    """The campaign file of `quick_campaign`."""
+    return QUICK_CAMPAIGN
+
+
 @pytest.fixture
 def quick_campaign(tmp_path: Path) -> Path:
     """Folder of a campaign whose calculations take about a second."""

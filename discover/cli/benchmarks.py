@@ -326,7 +326,8 @@ def replay(
     """Calculations until the best of known rows are found; with --low, what a ladder saves.
 
     Without --low: every surrogate with every acquisition (and --peers) against random order, from the
-    same initial rows, with 4 calculations at once, 4 initial rows and 10 seeds unless told otherwise.
+    same initial rows, with 4 calculations at once, 4 initial rows and 10 seeds unless told otherwise
+    (several targets: 10 initial rows, 40 calculations).
     """
     if low:
         _replay_ladder(

@@ -172,7 +172,7 @@ class Pages:
 
         @router.get("/campaigns/{name}/jobs/{job}/phonons")
         def phonon_figures(one: Opened, job: JobId) -> Response:
-            card = phonons.phonon_card(one, one.store.calculation(job))
+            card = phonons.phonon_card_of(one, one.store.calculation(job))
             return self._page("phonons.html", {"card": card})
 
         @router.get("/campaigns/{name}/labels")

@@ -28,8 +28,9 @@ from discover.report.canvas import PALETTE, inline_svg, png
 from discover.report.drawings import element_colours, structure_svg
 from discover.report.figures import inside_interval, interval
 from discover.report.findings import MIN_FORECASTS, Findings, few_results
-from discover.report.phonon_facts import PhononEntry, facts, phonon_entries
-from discover.report.phonons import dispersion_figure, transport_figure
+from discover.report.phonon_card import phonon_card
+from discover.report.phonon_facts import phonon_entries
+from discover.report.phonons import dispersion_figure
 from discover.results import ResultRow, RungStatus
 from discover.store.base import Store
 
@@ -275,25 +276,11 @@ def _phonons(findings: Findings, folder: CampaignFolder) -> dict[str, Any]:
     entries = phonon_entries(findings, folder)
     ranked = [entry for entry in entries if entry.rank is not None][:DRAWN_PHONONS]
     unranked = [entry for entry in entries if entry.rank is None][:DRAWN_UNSTABLE]
-    drawn = [_phonon_card(entry) for entry in (*ranked, *unranked)]
+    drawn = [phonon_card(entry) for entry in (*ranked, *unranked)]
     shown = {card["entry"].calculation for card in drawn}
     return {
         "drawn": drawn,
         "others": [entry for entry in entries if entry.calculation not in shown],
-    }
-
-
-def _phonon_card(entry: PhononEntry) -> dict[str, Any]:
-    spectra = entry.spectra
-    figures = [dispersion_figure(spectra), transport_figure(spectra)] if spectra else []
-    return {
-        "entry": entry,
-        "charts": [
-            inline_svg(figure, f"phonons-{entry.calculation}-{number}")
-            for number, figure in enumerate(figures)
-            if figure is not None
-        ],
-        "facts": facts(entry),
     }
 
 

@@ -23,27 +23,6 @@ import pytest
 pytestmark = pytest.mark.slow
 
 DEADLINE_SECONDS = 300.0
-CAMPAIGN = """\
-# A real campaign, but for its engine: the embedded-atom potential stands in for DFT.
-name: running
-generator:
-  name: prototypes
-  options:
-    prototypes: [rocksalt, zincblende, CsCl]
-    elements: [Ni, Cu, Pd, Ag, O, N, C]
-pool: {size: 6, batch: 3}
-potential: emt
-relaxation: {enabled: false}
-filters: {max_formation_energy_ev_per_atom: null, min_distance_ratio: 0.3}
-descriptors: [structure]
-initial: 3
-calculation:
-  kind: agl
-  engine: potential
-  engine_settings: {potential: emt}
-dispatch: {jobs: 1, attempts: 30}
-budget: {calculations: 40, failures_in_a_row: 50}
-"""
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -121,11 +100,18 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def seen(browser: Any, made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
+def seen(
+    browser: Any,
+    made_up: Path,
+    quick_campaign_text: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Seen]:
     place = tmp_path_factory.mktemp("served")
     running = place / "running"
     running.mkdir()
-    (running / "campaign.yaml").write_text(CAMPAIGN)
+    text = quick_campaign_text.replace("name: quick", "name: running")
+    text = text.replace("calculations: 10", "calculations: 40")
+    (running / "campaign.yaml").write_text(text)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
