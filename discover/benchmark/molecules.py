@@ -30,6 +30,7 @@ SOURCES = {
     "polarizability": f"refractive index and density ({CRC}) by Lorentz and Lorenz",
     "lithium_binding_energy": ARMENTROUT,
 }
+"""Where the published values are said to be from; they have not been checked against it one by one."""
 
 APART = {
     "dipole_moment": 0.5,
