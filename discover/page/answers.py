@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from discover.records import CalculationState, CandidateState, Provenance, Relaxation
+from discover.outcomes import Outcome, Tradeoff
+from discover.records import Bound, CalculationState, CandidateState, Provenance, Relaxation
 from discover.results import CampaignState, ResultRow, RungStatus
 
 
@@ -30,6 +31,8 @@ class Best(Answer):
     formula: str
     value: float
     unit: str
+    relation: str
+    """`< ` or `> ` where the value is a bound, else nothing."""
 
 
 class CampaignSummary(Answer):
@@ -44,7 +47,8 @@ class CampaignSummary(Answer):
     state: CampaignState | None = None
     property: str | None = None
     label: str | None = None
-    goal: str | None = None
+    sought: str | None = None
+    """What is searched for, in words."""
     best: Best | None = None
     finished: int = 0
     """Calculations that are over."""
@@ -81,7 +85,8 @@ class CampaignAnswer(Answer):
     unit: str
     scale: Literal["log10", "none"]
     """The scale on which the property is learned and drawn."""
-    goal: str
+    sought: str
+    """What is searched for, in words."""
     calculations: dict[str, int]
     """Number of calculations by state."""
     candidates: dict[str, int]
@@ -106,6 +111,8 @@ class CampaignAnswer(Answer):
     quarantined: int
     unstable: int
     rungs: tuple[RungStatus, ...]
+    tradeoff: Tradeoff | None
+    """How the search for a front stands, where there are several objectives or constraints."""
     launch: Launch | None
 
 
@@ -151,6 +158,44 @@ class SearchCurve(Answer):
     points: tuple[SearchPoint, ...]
     tails: tuple[SearchTail, ...]
     unpicked: int
+
+
+class TradeoffAxis(Answer):
+    """A property that is sought or constrained; `goal` is None where it is only constrained."""
+
+    property: str
+    label: str
+    unit: str
+    scale: Literal["log10", "none"]
+    goal: Literal["max", "min"] | None
+    reference: float | None
+    """The worst value from which on an improvement counts."""
+    above: float | None
+    below: float | None
+
+
+class VolumePoint(Answer):
+    """After one more candidate, in the order of picks."""
+
+    hypervolume: float
+    expected: float
+    """Mean over random orders of the candidates."""
+    expected_low: float
+    """5 % of the orders are below."""
+    expected_high: float
+    """5 % of the orders are above."""
+    feasible_share: float
+
+
+class TradeoffAnswer(Answer):
+    """Several objectives and constraints: candidates of which all of them are known, the front first.
+
+    Of very many dominated ones only the first are told. `growth` is empty for a single objective.
+    """
+
+    axes: tuple[TradeoffAxis, ...]
+    outcomes: tuple[Outcome, ...]
+    growth: tuple[VolumePoint, ...]
 
 
 class RankedRow(Answer):
@@ -294,6 +339,8 @@ class JobRow(Answer):
     seconds: float | None
     cores: int | None
     value: float | None
+    bound: Bound | None
+    """Whether the true value lies below or above `value`."""
     quarantined: str | None
     has_log: bool
 
@@ -331,6 +378,8 @@ class Label(Answer):
     calculation: str | None
     property: str
     value: float
+    bound: Bound | None
+    """Whether the true value lies below or above `value`."""
     unit: str
     fidelity: str
     quarantined: str | None

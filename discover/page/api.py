@@ -15,6 +15,7 @@ from discover.page.access import COOKIE, Access
 from discover.page.catalogue import Catalogue, OpenCampaign
 from discover.page.orders import Launcher
 from discover.page.space import space_map
+from discover.page.tradeoffs import tradeoff_answer
 from discover.records import CalculationState, CandidateState
 
 LOG_TAIL_BYTES = 256 * 1024
@@ -89,6 +90,11 @@ def make_api(catalogue: Catalogue, launcher: Launcher, access: Access) -> APIRou
         rows = one.findings.rows
         part = curves.ranked(one.findings, rows[offset : offset + limit])
         return answers.Ranking(total=len(rows), offset=offset, rows=tuple(part))
+
+    @api.get("/campaigns/{name}/tradeoff", tags=["results"])
+    def traded(one: Opened) -> answers.TradeoffAnswer:
+        """Several objectives and constraints: outcomes with the front first, and the hypervolume."""
+        return one.kept("tradeoff", lambda: tradeoff_answer(one.findings))
 
     @api.get("/campaigns/{name}/predictions", tags=["results"])
     def predicted(one: Opened) -> answers.Predictions:

@@ -18,6 +18,7 @@ from discover.records import CalculationState, CandidateState
 
 PAGE_ROWS = 100
 TOP = 10
+TOP_OUTCOMES = 20
 LATEST_JOBS = 8
 LOG_LINES = 400
 TABS = (
@@ -92,6 +93,8 @@ class Pages:
                 "",
                 rows=curves.ranked(findings, findings.rows[:TOP]),
                 drawn=self._templates.drawn(one, findings.rows[:TOP]),
+                outcomes=findings.outcomes[:TOP_OUTCOMES],
+                n_outcomes=len(findings.outcomes),
                 latest=jobs.jobs(one, 0, LATEST_JOBS, None),
             )
 

@@ -105,6 +105,7 @@ def label(campaign: OpenCampaign, observation: Observation) -> Label:
         calculation=observation.calculation,
         property=observation.property,
         value=observation.value,
+        bound=observation.bound,
         unit="" if observation.unit == "1" else observation.unit,
         fidelity=observation.fidelity,
         quarantined=reason,
@@ -131,19 +132,17 @@ def _directory(folder: CampaignFolder, calculation_id: str) -> Path | None:
     return directory if directory.parent == jobs_directory and directory.is_dir() else None
 
 
-def _values(findings: Findings) -> dict[str, tuple[float, str | None]]:
-    """Value of the campaign's property, and why it is in quarantine, by calculation."""
+def _values(findings: Findings) -> dict[str, Observation]:
+    """Observation of the campaign's property by calculation."""
     name = findings.spec.objective.property
     return {
-        o.calculation: (o.value, o.quarantined)
+        o.calculation: o
         for o in findings.store.observations(name, quarantined=True)
         if o.calculation
     }
 
 
-def _row(
-    campaign: OpenCampaign, calculation: Calculation, value: tuple[float, str | None] | None
-) -> JobRow:
+def _row(campaign: OpenCampaign, calculation: Calculation, observed: Observation | None) -> JobRow:
     candidate = campaign.store.candidate(calculation.candidate)
     directory = _directory(campaign.folder, calculation.id)
     return JobRow(
@@ -161,7 +160,8 @@ def _row(
         finished_at=calculation.finished_at,
         seconds=calculation.seconds,
         cores=calculation.cores,
-        value=None if value is None else value[0],
-        quarantined=None if value is None else value[1],
+        value=observed and observed.value,
+        bound=observed and observed.bound,
+        quarantined=observed and observed.quarantined,
         has_log=directory is not None and (directory / LOG).is_file(),
     )

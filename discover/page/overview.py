@@ -7,7 +7,7 @@ from discover.page.answers import Best, CampaignAnswer, CampaignSummary, Version
 from discover.page.catalogue import Catalogue, OpenCampaign, problem_of
 from discover.page.orders import Launcher, is_stopping
 from discover.records import content_hash
-from discover.report.page import GOALS
+from discover.report.page import sought_in_words
 
 OVER = ("done", "failed", "cancelled")
 
@@ -52,7 +52,7 @@ def campaign_answer(campaign: OpenCampaign, launcher: Launcher) -> CampaignAnswe
         label=target.label,
         unit="" if target.unit == "1" else target.unit,
         scale=target.transform,
-        goal=GOALS[spec.objective.goal],
+        sought=sought_in_words(spec),
         calculations=status.calculations,
         candidates=status.candidates,
         budget=status.budget,
@@ -71,6 +71,7 @@ def campaign_answer(campaign: OpenCampaign, launcher: Launcher) -> CampaignAnswe
         quarantined=len(findings.quarantined),
         unstable=status.unstable,
         rungs=status.rungs,
+        tradeoff=status.tradeoff,
         launch=launcher.launch(campaign),
     )
 
@@ -90,13 +91,14 @@ def _summary(catalogue: Catalogue, name: str) -> CampaignSummary:
         state=status.state,
         property=campaign.spec.objective.property,
         label=target.label,
-        goal=GOALS[campaign.spec.objective.goal],
+        sought=sought_in_words(campaign.spec),
         best=best
         and Best(
             candidate=best.candidate,
             formula=best.formula,
             value=best.value,
             unit="" if best.unit == "1" else best.unit,
+            relation=best.relation,
         ),
         finished=sum(status.calculations[state] for state in OVER),
         budget=status.budget,

@@ -21,7 +21,7 @@ from discover.report.canvas import PALETTE
 from discover.report.drawings import element_colours, structure_svg
 from discover.report.figures import inside_interval
 from discover.report.structures import ElementColour
-from discover.results import ResultRow
+from discover.results import RELATIONS, ResultRow
 from discover.structures.structure import Structure
 
 STATIC = Path(__file__).parent / "static"
@@ -47,6 +47,7 @@ class Templates:
             ago=_ago,
             size=_size,
             words=_words,
+            relation=RELATIONS.__getitem__,
             segment=_segment,
         )
         self._environment.globals.update(

@@ -230,7 +230,7 @@ class Findings:
         }
         if self.status.tradeoff and (volumes := self.status.tradeoff.hypervolume_over_time):
             drawn["hypervolume"] = hypervolume_figure(
-                self.complete, self.spec, volumes, self._unpicked_rows
+                self.complete, self.spec, volumes, self.unpicked_rows
             )
         return drawn
 
@@ -247,7 +247,7 @@ class Findings:
         return believed_pool(noted if isinstance(noted, dict) else {})
 
     @property
-    def _unpicked_rows(self) -> Array:
+    def unpicked_rows(self) -> Array:
         """The same of all properties (n x p); none where the last model had others."""
         names = [target.name for target in self.spec.modelled]
         noted = self.cards[-1].details.get("unpicked_rows") if self.cards else None

@@ -92,7 +92,7 @@ def markdown_report(folder: CampaignFolder, spec: CampaignSpec, store: Store, no
     findings = Findings(spec, store, now)
     state = findings.status
     lines = [
-        f"# {spec.name}: {_sought(spec)}",
+        f"# {spec.name}: {sought_in_words(spec)}",
         "",
         _headline(findings),
         "",
@@ -129,7 +129,7 @@ def markdown_report(folder: CampaignFolder, spec: CampaignSpec, store: Store, no
     return "\n".join([*lines, ""])
 
 
-def _sought(spec: CampaignSpec) -> str:
+def sought_in_words(spec: CampaignSpec) -> str:
     """What is searched for, in words."""
     return ", ".join(f"{GOALS[one.goal]} {target_of(one).label}" for one in spec.sought)
 
@@ -220,7 +220,7 @@ def _html(findings: Findings, folder: CampaignFolder, charts: dict[str, str]) ->
         unit="" if spec.target.unit == "1" else spec.target.unit,
         status=findings.status,
         goal=GOALS[spec.objective.goal],
-        sought=_sought(spec),
+        sought=sought_in_words(spec),
         palette=PALETTE,
         charts=charts,
         few_results=few_results(len(findings.picked), findings.open_ended),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from discover.folder import CampaignFolder
 from discover.records import (
     Calculation,
     CalculationState,
@@ -152,6 +154,56 @@ def computed(metal: Callable[..., Candidate]) -> Callable[..., Calculation]:
         )
 
     return add
+
+
+SEVERAL = """
+name: several
+objectives:
+  - {property: thermal_conductivity, goal: max, reference: 1}
+  - {property: bulk_modulus, goal: min, reference: 1000}
+constraints:
+  - {property: debye_temperature, below: 900}
+calculation: {kind: agl, engine: potential, engine_settings: {potential: emt}}
+"""
+COMPROMISES = (
+    # thermal conductivity (W/m/K), bulk modulus (GPa), Debye temperature (K)
+    (10.0, 100.0, 300.0),  # dominated by the next
+    (20.0, 90.0, 500.0),
+    (5.0, 10.0, 200.0),
+    (100.0, 400.0, 1200.0),  # too stiff
+    (50.0, 300.0, None),  # not known in all
+)
+
+
+@pytest.fixture
+def several(tmp_path: Path, computed: Callable[..., Calculation]) -> CampaignFolder:
+    """A campaign of two objectives and a constraint with five candidates, two of them on the front."""
+    folder = CampaignFolder.at(tmp_path / "several")
+    folder.root.mkdir()
+    folder.spec_file.write_text(SEVERAL)
+    with closing(folder.open_store(folder.load())) as opened:
+        for order, (conductivity, modulus, debye) in enumerate(COMPROMISES):
+            calculation = computed(opened, order, conductivity)
+            opened.add_observations(
+                [
+                    Observation(
+                        id=f"{calculation.id}-{name}",
+                        candidate=calculation.candidate,
+                        calculation=calculation.id,
+                        property=name,
+                        value=value,
+                        unit=unit,
+                        fidelity=calculation.fidelity,
+                        source="test",
+                    )
+                    for name, value, unit in (
+                        ("bulk_modulus", modulus, "GPa"),
+                        ("debye_temperature", debye, "K"),
+                    )
+                    if value is not None
+                ]
+            )
+    return folder
 
 
 @pytest.fixture

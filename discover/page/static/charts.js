@@ -161,12 +161,81 @@
     return { traces, layout: layout({ xaxis: axis(share(0)), yaxis: axis(share(1)) }) };
   };
 
+  const STANDINGS = [["infeasible", "misses a constraint", "miss", 0.6, 7], ["feasible", "dominated", "band", 0.85, 8], ["front", "on the front", "model", 1, 11]];
+  const units = (one) => one.unit ? ` (${one.unit})` : "";
+  const ARROWS = { max: " ↑", min: " ↓" };
+  const told = (data, one) => `<b>${sub(one.formula)}</b>  ${one.title}` + data.axes.map((a) => `<br>${a.label} ${number(one.values[a.property] ?? null)} ${a.unit}`).join("") +
+    (one.violated.length ? `<br>misses ${one.violated.join("; ").replaceAll("_", " ")}` : "");
+
+  const front = (data) => {
+    const sought = data.axes.filter((a) => a.goal), limited = data.axes.filter((a) => !a.goal);
+    const shown = (sought.length > 1 ? sought : [...sought, ...limited]).slice(0, 5), pairs = [];
+    shown.forEach((x, i) => shown.slice(i + 1).forEach((y) => pairs.push([x, y])));
+    if (!pairs.length) pairs.push([shown[0], shown[0]]);
+    const across = Math.min(pairs.length, matchMedia("(max-width: 700px)").matches ? 1 : 3), down = Math.ceil(pairs.length / across);
+    const traces = [], axes = {}, shapes = [];
+    pairs.forEach(([x, y], i) => {
+      const n = i ? String(i + 1) : "", of = (a) => data.outcomes.map((one) => one.values[a.property]);
+      for (const [standing, name, role, alpha, size] of STANDINGS) {
+        const rows = data.outcomes.filter((one) => one.standing === standing);
+        if (rows.length) traces.push({ mode: "markers", x: rows.map((r) => r.values[x.property]), y: rows.map((r) => r.values[y.property]), xaxis: `x${n}`, yaxis: `y${n}`, customdata: rows.map((r) => r.candidate), name, legendgroup: standing, showlegend: i === 0, marker: { ...marker(role, size), opacity: alpha }, text: rows.map((r) => told(data, r)), hovertemplate: "%{text}<extra></extra>" });
+      }
+      axes[`xaxis${n}`] = property(x, x.label + (ARROWS[x.goal] ?? "") + units(x), of(x));
+      axes[`yaxis${n}`] = property(y, y.label + (ARROWS[y.goal] ?? "") + units(y), of(y));
+      for (const [a, upright] of [[x, true], [y, false]]) {
+        for (const [at, line] of [[a.reference, { color: colour("muted"), width: 1.1, dash: "6px,4px" }], [a.above, { color: colour("miss"), width: 1.1 }], [a.below, { color: colour("miss"), width: 1.1 }]]) {
+          if (at === null) continue;
+          shapes.push(upright ? { type: "line", xref: `x${n}`, yref: `y${n} domain`, x0: at, x1: at, y0: 0, y1: 1, line } : { type: "line", xref: `x${n} domain`, yref: `y${n}`, y0: at, y1: at, x0: 0, x1: 1, line });
+        }
+      }
+    });
+    return { traces, layout: layout({ height: 60 + 320 * down, grid: { rows: down, columns: across, pattern: "independent", xgap: 0.22, ygap: 0.26 }, shapes, ...axes }) };
+  };
+
+  const parallel = (data) => {
+    const traces = [], annotations = [], shapes = [], note = (x, y, text, anchor, role, size) => annotations.push({ x, y, text, showarrow: false, yanchor: anchor, font: { size, color: colour(role) } });
+    const heights = data.axes.map((a, i) => {
+      const scaled = (value) => a.scale === "log10" ? Math.log10(value) : value, values = data.outcomes.map((one) => a.property in one.values ? one.values[a.property] : null).filter((v) => v !== null);
+      const low = Math.min(...values), high = Math.max(...values), downwards = a.goal === "min" || (!a.goal && a.above === null);
+      const height = (value) => { const part = (scaled(value) - scaled(low)) / (scaled(high) - scaled(low) || 1); return downwards ? 1 - part : part; };
+      shapes.push({ type: "line", x0: i, x1: i, y0: 0, y1: 1, line: { color: colour("line"), width: 1.4 }, layer: "below" });
+      for (const limit of [a.above, a.below]) if (limit !== null && low <= limit && limit <= high) shapes.push({ type: "line", x0: i - 0.05, x1: i + 0.05, y0: height(limit), y1: height(limit), line: { color: colour("miss"), width: 3 } });
+      note(i, -0.03, number(downwards ? high : low), "top", "muted", 11.5);
+      note(i, 1.03, number(downwards ? low : high), "bottom", "muted", 11.5);
+      note(i, 1.14, `${a.label.replace(/ (?=\S+$)/, "<br>")}<br>${{ max: "highest", min: "lowest" }[a.goal] ?? "constraint"}${a.unit ? `, ${a.unit}` : ""}`, "bottom", "ink", 12);
+      return height;
+    });
+    for (const [standing, name, role, alpha] of STANDINGS) {
+      data.outcomes.filter((one) => one.standing === standing).forEach((one, i) => traces.push({
+        mode: "lines+markers", x: data.axes.map((_, k) => k), y: data.axes.map((a, k) => heights[k](one.values[a.property])), customdata: data.axes.map(() => one.candidate), name, legendgroup: standing, showlegend: i === 0,
+        line: { color: faded(role, standing === "front" ? 1 : 0.5 * alpha), width: standing === "front" ? 2 : 1.2 }, marker: { color: colour(role), size: 4 }, text: data.axes.map(() => told(data, one)), hovertemplate: "%{text}<extra></extra>",
+      }));
+    }
+    const hidden = { visible: false, fixedrange: true };
+    return { traces, layout: layout({ annotations, shapes, margin: { l: 20, r: 20, t: 20, b: 20 }, legend: { orientation: "h", x: 0.5, xanchor: "center", y: -0.02, yanchor: "top" }, xaxis: { ...hidden, range: [-0.4, data.axes.length - 0.6] }, yaxis: { ...hidden, range: [-0.14, 1.5] } }) };
+  };
+
+  const hypervolume = (data) => {
+    const rows = data.growth, x = rows.map((_, i) => i + 1), of = (what) => rows.map((row) => row[what]), left = { mode: "lines", x, hoverinfo: "skip" };
+    const title = "candidates, in the order they were picked", range = [0.5, Math.max(2, x.length) + 0.5];
+    return { traces: [
+      { ...left, y: of("expected_high"), line: { width: 0 }, showlegend: false },
+      { ...left, y: of("expected_low"), line: { width: 0 }, fill: "tonexty", fillcolor: faded("band", 0.2), name: "random order: 90 %" },
+      { ...left, y: of("expected"), line: { color: colour("band"), width: 1.6, dash: "6px,4px" }, name: "expected" },
+      { ...left, hoverinfo: "x+y", y: of("hypervolume"), line: { color: colour("ink"), width: 2, shape: "hv" }, name: "this campaign" },
+      { x, y: rows.map((row) => 100 * row.feasible_share), xaxis: "x2", yaxis: "y2", mode: "lines", line: { color: colour("second"), width: 2 }, showlegend: false, name: "feasible" },
+    ], layout: layout({ grid: { rows: 1, columns: 2, pattern: "independent", xgap: 0.16 }, xaxis: axis(title, { range, tickformat: "d" }), yaxis: axis("hypervolume", { rangemode: "tozero" }), xaxis2: axis(title, { range, tickformat: "d" }), yaxis2: axis("meet every constraint (% so far)", { range: [0, 104] }) }) };
+  };
+
   const CHARTS = {
     search: ["search", search, (d) => d.points.length > 1, "The search curve begins with the second result."],
     parity: ["predictions", parity, (d) => d.rows.length > 0, "No result was picked by a model yet."],
     calibration: ["predictions", calibration, (d) => d.calibration !== null, "Calibration is shown from 5 predictions on."],
     domain: ["predictions", domain, (d) => d.domain.length > 0, "No model could be judged yet."],
     models: ["models", models, (d) => d.filter((card) => card.metrics.mae != null).length > 0, "No model could be judged yet."],
+    front: ["tradeoff", front, (d) => d.outcomes.length > 1, "The trade-off is drawn from two candidates on of which every objective and constraint is known."],
+    parallel: ["tradeoff", parallel, (d) => d.outcomes.length > 1, "Nothing to compare yet."],
+    hypervolume: ["tradeoff", hypervolume, (d) => d.growth.length > 1, "The hypervolume begins with the second candidate."],
     map: ["map", map, (d) => d.points.length > 1, "There are no candidates with descriptors yet."],
   };
 
@@ -180,6 +249,7 @@
       if (!enough(data)) { place.classList.add("empty"); place.textContent = otherwise; return; }
       if (place.classList.contains("empty")) { place.textContent = ""; place.classList.remove("empty"); }
       const figure = make(data);
+      if (figure.layout.height) place.style.height = `${figure.layout.height}px`;
       await Plotly.react(place, figure.traces, figure.layout, { responsive: true, displaylogo: false, displayModeBar: matchMedia("(hover: hover)").matches ? "hover" : false, modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]], toImageButtonOptions: { format: "svg" } });
       place.dataset.drawn = "true";
       if (!place.dataset.linked) {
