@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -78,6 +79,55 @@ class Retry(Section):
     """Most memory to ask for, in GB; null: no limit."""
 
 
+class Bulk(Section):
+    """Small jobs packed into allocations of one node, where they run beside and after one another."""
+
+    kinds: tuple[str, ...] = ()
+    """Kinds (`agl`) or kinds with an engine (`agl/gpaw`) that are packed; empty: all."""
+    allocations: int = Field(1, ge=1)
+    """Allocations at once; those that are missing are asked for together, as a job array."""
+    resources: Resources
+    """What each allocation asks for; `cores_per_task` and `wall_time_minutes` must be given."""
+    idle_seconds: float = Field(120.0, ge=0)
+    """Time without work after which an allocation ends by itself."""
+    gather_seconds: float = Field(2.0, ge=0)
+    """Time without a new job before allocations are asked for, so that they are asked for together."""
+    save_seconds: float = Field(60.0, ge=5)
+    """Time before its end at which an allocation stops what runs and gives it back to the queue."""
+    cut_offs: int = Field(5, ge=0)
+    """Times a job may be cut off by the end of its allocation and go on in another one."""
+
+    @property
+    def cores(self) -> int:
+        """Cores of an allocation."""
+        return self.resources.tasks_per_node * (self.resources.cores_per_task or 1)
+
+    @property
+    def wall_seconds(self) -> int:
+        """Time of an allocation."""
+        return math.ceil(60 * (self.resources.wall_time_minutes or 0))
+
+    def packs(self, kind: str, engine: str) -> bool:
+        """Whether a job of this kind and engine is packed."""
+        return not self.kinds or bool({kind, f"{kind}/{engine}"} & set(self.kinds))
+
+    @model_validator(mode="after")
+    def _is_one_node_for_a_known_time(self) -> Bulk:
+        asked = self.resources
+        if asked.nodes != 1:
+            raise ValueError(
+                "bulk.resources.nodes: an allocation has one node; raise bulk.allocations"
+            )
+        for key in ("cores_per_task", "wall_time_minutes"):
+            if getattr(asked, key) is None:
+                raise ValueError(f"bulk.resources.{key}: say how much each allocation has")
+        if self.wall_seconds < 2 * self.save_seconds:
+            raise ValueError(
+                "bulk.save_seconds: must be less than half of bulk.resources.wall_time_minutes"
+            )
+        return self
+
+
 class MachineProfile(Section):
     """A machine with a scheduler; the file is `NAME.yaml`."""
 
@@ -89,6 +139,8 @@ class MachineProfile(Section):
     """What every job asks for."""
     kinds: dict[str, Resources] = {}
     """What jobs of one kind (`agl`) or of a kind with an engine (`agl/gpaw`) ask for instead."""
+    bulk: Bulk | None = None
+    """How small jobs are packed into allocations; null: each is a job of the scheduler."""
     retry: Retry = Retry()
     poll_seconds: float = Field(10.0, ge=0.1)
     """Time between two questions to the scheduler, each about all jobs."""
@@ -99,7 +151,10 @@ class MachineProfile(Section):
 
     @model_validator(mode="after")
     def _fits_the_scheduler(self) -> MachineProfile:
-        for key, asked in {"resources": self.resources, **self.kinds}.items():
+        sections = {"resources": self.resources, **self.kinds}
+        if self.bulk:
+            sections["bulk.resources"] = self.bulk.resources
+        for key, asked in sections.items():
             if asked.qos and self.scheduler == "pbs":
                 raise ValueError(f"{key}.qos: pbs has none; remove it")
             mark = {"slurm": "#SBATCH ", "pbs": "#PBS "}[self.scheduler]
@@ -111,14 +166,33 @@ class MachineProfile(Section):
     @model_validator(mode="after")
     def _kinds_are_known(self) -> MachineProfile:
         for key in self.kinds:
-            kind, slash, engine = key.partition("/")
-            for plural, name in (("calculations", kind), *([("engines", engine)] * bool(slash))):
-                known = plugins.available(plural)
-                if name not in known:
-                    raise ValueError(
-                        f"kinds.{key}: there is no such {plural[:-1]}"
-                        f"{plugins.suggestion(name, known)}"
-                    )
+            _check_kind(f"kinds.{key}", key)
+        for key in self.bulk.kinds if self.bulk else ():
+            _check_kind("bulk.kinds", key)
+        return self
+
+    @model_validator(mode="after")
+    def _fits_into_an_allocation(self) -> MachineProfile:
+        if self.bulk is None:
+            return self
+        packed = self.bulk.kinds or tuple(self.kinds)
+        asked = {key: self.asked(*_kind_and_engine(key)) for key in packed}
+        if not self.bulk.kinds:
+            asked[""] = self.resources
+        for key, job in asked.items():
+            name = f"kinds.{key}" if key else "resources"
+            leave = "leave it out of bulk.kinds"
+            if job.nodes > 1:
+                raise ValueError(f"{name}.nodes: a packed job has a part of one node; {leave}")
+            if job.gpus_per_node > self.bulk.resources.gpus_per_node:
+                raise ValueError(
+                    f"{name}.gpus_per_node: more than bulk.resources.gpus_per_node; {leave}"
+                )
+            if (cores := job.tasks_per_node * (job.cores_per_task or 1)) > self.bulk.cores:
+                raise ValueError(
+                    f"{name}.cores_per_task: {cores} cores do not fit into the {self.bulk.cores} of "
+                    f"bulk.resources; {leave}"
+                )
         return self
 
     def asked(self, kind: str, engine: str) -> Resources:
@@ -195,4 +269,21 @@ def _described(path: Path, error: ValidationError) -> list[str]:
 def _section_of(location: tuple[Any, ...]) -> type[Section]:
     if len(location) < 2:
         return MachineProfile
-    return Retry if location[0] == "retry" else Resources
+    sections: dict[Any, type[Section]] = {"retry": Retry, "bulk": Bulk}
+    return Resources if location[1] == "resources" else sections.get(location[0], Resources)
+
+
+def _kind_and_engine(key: str) -> tuple[str, str]:
+    kind, _, engine = key.partition("/")
+    return kind, engine
+
+
+def _check_kind(where: str, key: str) -> None:
+    kind, engine = _kind_and_engine(key)
+    for plural, name in (("calculations", kind), *([("engines", engine)] * ("/" in key))):
+        known = plugins.available(plural)
+        if name not in known:
+            prefix = where if where.endswith(key) else f"{where}: {key!r}"
+            raise ValueError(
+                f"{prefix}: there is no such {plural[:-1]}{plugins.suggestion(name, known)}"
+            )

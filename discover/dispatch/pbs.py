@@ -47,6 +47,7 @@ class PBSScheduler(Scheduler):
         from qtoolkit.core.data_objects import QResources
 
         asked = request.resources
+        array = request.array if (request.array or 0) > 1 else None  # PBS knows no array of one
         cores = asked.tasks_per_node * request.cores_per_task
         chunk = [
             f"select={asked.nodes}",
@@ -66,7 +67,8 @@ class PBSScheduler(Scheduler):
             job_name=request.token,
             queue_name=asked.queue,
             account=asked.account,
-            output_filepath=SCHEDULER_LOG,
+            output_filepath=f"{SCHEDULER_LOG}.^array_index^" if array else SCHEDULER_LOG,
+            njobs=array,
             scheduler_kwargs={
                 "select": ":".join(chunk),
                 "qverbatim": "\n".join(["#PBS -j oe", *asked.directives]),
@@ -77,6 +79,10 @@ class PBSScheduler(Scheduler):
     def find(self, token: str) -> list[str]:
         """Ids of the jobs of this name, of those in the history too."""
         return self._asked(f"qselect -x -N {token}").split()
+
+    def element(self, array_id: str, index: int) -> str:
+        """As qstat shows it: `NUMBER[INDEX].SERVER`; one job that is no array stands for itself."""
+        return array_id.replace("[]", f"[{index}]")
 
     def look(self, native_ids: Sequence[str]) -> dict[str, Seen]:
         """One `qstat` for all of them, history included."""

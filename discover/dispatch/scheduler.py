@@ -62,13 +62,17 @@ class Answer:
 
 @dataclass(frozen=True)
 class Request:
-    """What a script's header asks for: `resources` with the times and sizes of this attempt filled in."""
+    """What a script's header asks for: `resources` with the times and sizes of this attempt filled in.
+
+    `array` such jobs are asked for at once, numbered from 1; None: one, which is no array.
+    """
 
     token: str
     resources: Resources
     cores_per_task: int
     wall_seconds: int
     memory_per_node_mb: int | None
+    array: int | None = None
 
 
 class Scheduler(abc.ABC):
@@ -108,6 +112,10 @@ class Scheduler(abc.ABC):
     @abc.abstractmethod
     def look(self, native_ids: Sequence[str]) -> dict[str, Seen]:
         """What is known of these jobs, asked in one go; a job that is forgotten is left out."""
+
+    @abc.abstractmethod
+    def element(self, array_id: str, index: int) -> str:
+        """Id of one job of an array, by the id that its submission gave."""
 
     def check(self) -> None:
         """MissingDependencyError where its programs are not installed here."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 from discover.dispatch.machines import Resources
 from discover.dispatch.submission import EXIT, LOG, STARTED, revoked
@@ -40,9 +39,9 @@ done
 
 
 def body(
-    directory: Path, token: str, resources: Resources, threads: int, command: Sequence[str]
+    directory: str, token: str, resources: Resources, threads: int, command: Sequence[str]
 ) -> str:
-    """Everything below the header; `command` is run in `directory` and given its path.
+    """Everything below the header; `command` is run in `directory` (as the shell is to read it).
 
     The end is noted however the shell ends, other than by SIGKILL. SIGTERM, the scheduler's warning, is
     passed on to the command.
@@ -50,7 +49,7 @@ def body(
     quoted = shlex.quote
     lines = [
         _BODY.format(
-            directory=quoted(str(directory)),
+            directory=directory,
             token=token,
             revoked=quoted(revoked(token)),
             log=LOG,
@@ -65,7 +64,6 @@ def body(
             command=" ".join(
                 [*([resources.launcher] if resources.launcher else []), *map(quoted, command)]
             )
-            + f" {quoted(str(directory))}"
         ),
         *resources.post,
         'exit "$code"',

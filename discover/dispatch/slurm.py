@@ -72,20 +72,26 @@ class SlurmScheduler(Scheduler):
             account=asked.account,
             qos=asked.qos,
             output_filepath=SCHEDULER_LOG,
+            njobs=request.array,
             scheduler_kwargs=more,
         )
         return self._io.get_submission_script(body, options)
 
     def find(self, token: str) -> list[str]:
-        """Ids of the jobs of this name; squeue remembers ended ones for minutes."""
-        return self._asked(f"squeue --noheader --states=all --name={token} --format=%A").split()
+        """Ids of the jobs, or the array, of this name; squeue remembers ended ones for minutes."""
+        answer = self._asked(f"squeue --noheader --states=all --name={token} --format=%F")
+        return list(dict.fromkeys(answer.split()))
+
+    def element(self, array_id: str, index: int) -> str:
+        """As squeue shows it: `ARRAY_INDEX`."""
+        return f"{array_id}_{index}"
 
     def look(self, native_ids: Sequence[str]) -> dict[str, Seen]:
-        """One `squeue` for all of them."""
+        """One `squeue` for all of them, those of arrays one by one."""
         if not native_ids:
             return {}
         command = self._io.get_jobs_list_cmd(list(native_ids), None)
-        answer = self._asked(f"{command} --states=all")
+        answer = self._asked(f"{command} --states=all --array")
         return dict(self._seen(line) for line in answer.splitlines() if line)
 
     def _seen(self, line: str) -> tuple[str, Seen]:

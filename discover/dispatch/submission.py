@@ -32,13 +32,15 @@ class Submission(_Noted):
 
     `token` is the job's name in the scheduler, never used twice: it finds the job again when this
     process was killed before it noted the `native_id`. `longer` and `larger` are the factors of time
-    and memory against the profile, `grown` how often they were raised.
+    and memory against the profile, `grown` how often they were raised. A `packed` one is no job of the
+    scheduler: it waits in the queue of `discover.dispatch.bulk_folder`.
     """
 
     token: str
     native_id: str | None = None
     submitted_at: float | None = None
     cancelled: bool = False
+    packed: bool = False
     longer: float = 1.0
     larger: float = 1.0
     grown: int = 0
@@ -74,7 +76,8 @@ class Exit(_Noted):
     """How a submission ended: by the job script (`verdict` False), or as the scheduler told.
 
     What a script writes that got a signal is not the end of the story: its job may be queued again.
-    `cause`: time, memory, node, preempted, cancelled, lost, or empty.
+    `cause`: time, memory, node, preempted, cancelled, signalled, lost, or empty; of packed jobs also
+    cut off (by the end of its allocation, too often) and refused (no allocation was to be had).
     """
 
     token: str
