@@ -92,6 +92,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "calculations": {
         "agl": "discover.calculations.agl:AGL",
         "molecule": "discover.calculations.molecule:MolecularProperties",
+        "stability": "discover.calculations.stability:PhaseStability",
         "static": "discover.calculations.static:Static",
         "phonons": "discover.calculations.phonons:Phonons",
         "transport": "discover.calculations.transport:Transport",

@@ -84,6 +84,10 @@ PROPERTIES: dict[str, Property] = {
         Property("ionic_conductivity", "ionic conductivity", "S/cm", "log10", (1e-20, 10.0)),
         Property("diffusion_coefficient", "diffusion coefficient", "cm²/s", "log10", (1e-18, 1e-2)),
         Property("activation_energy", "activation energy", "eV", "none", (0.0, 5.0)),
+        Property("hull_distance", "energy above the convex hull", "eV/atom", "none", (0.0, 5.0)),
+        Property("formation_energy", "formation energy", "eV/atom", "none", (-10.0, 5.0)),
+        Property("reduction_limit", "cathodic limit vs the metal", "V", "none", (-5.0, 10.0)),
+        Property("oxidation_limit", "anodic limit vs the metal", "V", "none", (-5.0, 12.0)),
         Property("density", "density", "g/cm³", "none", (0.05, 25.0)),
     )
 }

@@ -21,7 +21,8 @@ SUFFIXES = {".cif", ".extxyz", ".xyz"}
 SHOWN_PROBLEMS = 30
 
 
-def _absolute(name: str) -> str:
+def absolute_path(name: str) -> str:
+    """The name itself; CampaignError where it is not an absolute path."""
     if not Path(name).expanduser().is_absolute():
         raise CampaignError("give an absolute path, for a campaign may be steered from anywhere")
     return name
@@ -35,7 +36,7 @@ def _element(symbol: str) -> str:
     return symbol
 
 
-Files = Annotated[tuple[Annotated[str, AfterValidator(_absolute)], ...], Field(min_length=1)]
+Files = Annotated[tuple[Annotated[str, AfterValidator(absolute_path)], ...], Field(min_length=1)]
 Elements = tuple[Annotated[str, AfterValidator(_element)], ...]
 
 
@@ -62,7 +63,7 @@ class StructureFiles:
         `max_atoms`: of the cell as it is in the file. Without `drop_invalid` everything that cannot be
         used is an error, which lists it.
         """
-        found, self.refused = _read([_absolute(name) for name in files])
+        found, self.refused = _read([absolute_path(name) for name in files])
         if self.refused and not drop_invalid:
             shown = "\n".join(f"  {place}: {why}" for place, why in self.refused[:SHOWN_PROBLEMS])
             more = len(self.refused) - SHOWN_PROBLEMS

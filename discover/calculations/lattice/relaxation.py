@@ -32,6 +32,7 @@ class Relaxed:
     cell: Atoms
     spacegroup: int
     steps: int
+    energy_ev_per_atom: float
     max_force_ev_per_angstrom: float
     max_stress_gpa: float
 
@@ -75,7 +76,8 @@ def relax(
         _largest_force(atoms),
         stress,
     )
-    return Relaxed(relaxed, number, optimizer.nsteps, _largest_force(atoms), stress)
+    energy = float(atoms.get_potential_energy()) / len(atoms)
+    return Relaxed(relaxed, number, optimizer.nsteps, energy, _largest_force(atoms), stress)
 
 
 def _standard(atoms: Atoms, before: Atoms) -> tuple[Atoms, int]:
