@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 want="${1:-run}"
 libraries=(gcc g++ libxc-dev libopenblas-dev libfftw3-dev)
-[ "$want" = test ] && libraries+=(chromium chromium-driver quantum-espresso quantum-espresso-data slurmctld slurmd slurm-client munge)
+[ "$want" = test ] && libraries+=(rsync openssh-client chromium chromium-driver quantum-espresso quantum-espresso-data slurmctld slurmd slurm-client munge)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }

@@ -24,6 +24,7 @@ from discover.dispatch.submission import SCRIPT, Exit, revoked
 
 GRACE_SECONDS = 5.0
 LOOK_AGAIN_SECONDS = 0.5
+CANCELLED = ("cancelled", "cancelled")
 
 _log = logging.getLogger(__name__)
 
@@ -124,8 +125,8 @@ class Allocation:
                 self._note(running, code)
                 running.claim.unlink(missing_ok=True)
                 self._running.remove(running)
-            elif (job.directory / revoked(job.token)).exists():
-                running.end("cancelled", "cancelled")
+            elif is_revoked(job):
+                running.end(*CANCELLED)
             elif time.monotonic() - running.began > job.wall_seconds:
                 running.end("time", f"its wall time of {job.wall_seconds / 60:g} min was over")
 
@@ -135,6 +136,8 @@ class Allocation:
         end = Exit.of(job.directory, job.token)
         if running.ending is not None:
             note_end(job, *running.ending)
+        elif end is None and is_revoked(job):  # its script saw that before anybody else
+            note_end(job, *CANCELLED)
         elif end is None:
             killed = code == -signal.SIGKILL  # as a rule for too much memory
             reason = (
@@ -159,6 +162,11 @@ class Allocation:
             running.process.wait()
             self.folder.put_back(running.claim, self.most_cut_offs)
             _log.info("%s was put back, the time is over", running.job.directory.name)
+
+
+def is_revoked(job: Packed) -> bool:
+    """Whether somebody cancelled it, or submitted it anew."""
+    return (job.directory / revoked(job.token)).exists()
 
 
 def main() -> None:

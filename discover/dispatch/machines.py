@@ -135,6 +135,14 @@ class MachineProfile(Section):
     """Its scheduler: slurm, or pbs (PBS Pro, OpenPBS)."""
     description: str = ""
     """A line for people."""
+    host: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@:-]*$")
+    """Login node, as in `ssh HOST`, where it is reached by SSH alone; null: this runs on one."""
+    remote_dir: str | None = Field(None, pattern=r"^/[A-Za-z0-9_./@+-]*$")
+    """Folder on the cluster, seen by login and compute nodes, to which jobs are copied."""
+    remote_python: Word | None = None
+    """Interpreter on the cluster that has this program installed."""
+    ssh_options: tuple[Line, ...] = ()
+    """Options beside those in `~/.ssh/config`, as after `ssh -o`."""
     resources: Resources = Resources()
     """What every job asks for."""
     kinds: dict[str, Resources] = {}
@@ -148,6 +156,16 @@ class MachineProfile(Section):
     """Time after which the scheduler counts as not answering."""
     settle_seconds: float = Field(30.0, ge=0)
     """Time for files of a compute node to show up here, once its job is gone."""
+
+    @model_validator(mode="after")
+    def _host_has_a_folder(self) -> MachineProfile:
+        for key in ("remote_dir", "remote_python"):
+            given = getattr(self, key) is not None
+            if self.host is not None and not given:
+                raise ValueError(f"{key}: needed where host is given")
+            if self.host is None and given:
+                raise ValueError(f"{key}: without host it means nothing; give host, or remove it")
+        return self
 
     @model_validator(mode="after")
     def _fits_the_scheduler(self) -> MachineProfile:

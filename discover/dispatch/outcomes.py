@@ -14,6 +14,7 @@ from discover.dispatch.queue_view import View
 from discover.dispatch.scheduler import NoAnswerError
 from discover.dispatch.submission import Exit, Started, Submission
 from discover.errors import DispatchError
+from discover.files import write_atomically
 
 SIGNALS_FROM = 128  # how a shell tells that a command was killed
 WHY = {
@@ -34,7 +35,6 @@ class Outcomes:
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
         self._settle_seconds = asking.profile.settle_seconds
-        self._gone_since: dict[Path, float] = {}
 
     def status(
         self, directory: Path, submission: Submission, view: View | NoAnswerError
@@ -99,7 +99,7 @@ class Outcomes:
         if seen is None and (submission.submitted_at or 0.0) >= view.began:
             return JobStatus(JobState.QUEUED)
         if seen is not None and seen.state is not JobState.ENDED:
-            self._gone_since.pop(directory, None)
+            _gone(directory, submission).unlink(missing_ok=True)
             if started_at is None and seen.running_seconds and seen.state is JobState.RUNNING:
                 started_at = view.began - seen.running_seconds
             return JobStatus(seen.state, started_at=started_at, reason=seen.said)
@@ -121,13 +121,12 @@ class Outcomes:
         if not cause:
             if (directory / RESULT).exists():
                 return JobStatus(JobState.ENDED, started_at=started_at)
-            since = self._gone_since.setdefault(directory, time.monotonic())
-            if time.monotonic() - since < self._settle_seconds:
+            if time.time() - _gone_since(directory, submission) < self._settle_seconds:
                 return JobStatus(
                     JobState.RUNNING, started_at=started_at, reason="it has just ended"
                 )
             cause = "lost"
-        self._gone_since.pop(directory, None)
+        _gone(directory, submission).unlink(missing_ok=True)
         return self.record(directory, submission, cause, end)
 
 
@@ -135,6 +134,19 @@ def started_at_of(directory: Path, submission: Submission) -> float | None:
     """When this submission began (seconds since the epoch), None before."""
     started = Started.of(directory, submission.token)
     return started.started_at if started else None
+
+
+def _gone(directory: Path, submission: Submission) -> Path:
+    """Noted in a file, as the next question may be put by another process."""
+    return directory / f".gone-{submission.token}"
+
+
+def _gone_since(directory: Path, submission: Submission) -> float:
+    """When the scheduler was first found to know nothing of this job any more."""
+    path = _gone(directory, submission)
+    if not path.exists():
+        write_atomically(path, str(time.time()))
+    return float(path.read_text(encoding="utf-8"))
 
 
 def end_of(directory: Path, submission: Submission) -> Exit | None:

@@ -50,13 +50,13 @@ def probe(
     not here, DispatchError where it refuses the job. After `wait_seconds` the job is cancelled.
     """
     profile = load_machine(machine)
-    dispatcher = make_dispatcher(
-        Dispatch(name=profile.scheduler, machine=machine, wall_time_minutes=10), parent, parent
-    )
+    settings = Dispatch(name=profile.scheduler, machine=machine, wall_time_minutes=10)
+    make_dispatcher(settings, parent, parent)  # before a folder is made, for what it may say
     try:
         folder = Path(tempfile.mkdtemp(prefix="discover-check-", dir=parent)).absolute()
     except OSError as error:
         raise MachineError(f"{parent}: the probe job needs a folder here: {error}") from error
+    dispatcher = make_dispatcher(settings, folder / ".slots", parent)
     _write_question(folder)
     try:
         native_id = dispatcher.submit(folder)

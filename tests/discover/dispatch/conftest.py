@@ -65,9 +65,9 @@ class SlurmCluster:
         return int(done.stdout) - 1
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def slurm(tmp_path_factory):
-    """A cluster for the tests of one file."""
+    """A cluster for all tests: a test that kills its daemons starts them again."""
     path = f"{os.environ['PATH']}:/usr/sbin"
     missing = [program for program in PROGRAMS if shutil.which(program, path=path) is None]
     if missing:
