@@ -33,6 +33,18 @@ class StoreError(DiscoverError, RuntimeError):
     """The store cannot be opened or does not hold what was asked for."""
 
 
+class OutageError(DiscoverError, RuntimeError):
+    """Something that a campaign needs is away for a while: it is waited for, and nothing is lost."""
+
+
+class DiskFullError(OutageError):
+    """There is no room left for a campaign's files."""
+
+
+class StoreOutageError(StoreError, OutageError):
+    """The store's database does not answer, or cannot write, for now."""
+
+
 class StoreVersionError(StoreError):
     """The store was written by a newer version of this package."""
 

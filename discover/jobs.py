@@ -15,6 +15,7 @@ from discover.campaign import CalculationSettings, CampaignSpec
 from discover.dispatch.base import Dispatcher, JobState, JobStatus
 from discover.errors import CalculationError, DispatchError
 from discover.folder import CampaignFolder
+from discover.outages import check_room
 from discover.potentials.learning.uncertainty import label_settings
 from discover.records import (
     ACTIVE_STATES,
@@ -33,7 +34,8 @@ class Jobs:
     """Starts, follows and collects the jobs of one campaign.
 
     Holds nothing that the store and the job directories do not: after a kill at any point, `resume`
-    and the next `poll` bring every calculation to where it would have been.
+    and the next `poll` bring every calculation to where it would have been. No job is started, or given
+    up, while the disk is full: DiskFullError.
     """
 
     def __init__(
@@ -176,6 +178,7 @@ class Jobs:
     def _start(self, calculation: Calculation) -> Calculation:
         asked = self._rungs[calculation.fidelity]
         directory = self._folder.job(calculation.id)
+        check_room(directory)
         write_input(
             directory,
             JobInput(
@@ -190,6 +193,7 @@ class Jobs:
         try:
             native_id = self._submit(directory)
         except DispatchError as error:
+            check_room(directory)
             return self._store.transition(
                 calculation.id,
                 CalculationState.PROPOSED,
@@ -228,6 +232,7 @@ class Jobs:
 
     def _lost(self, calculation: Calculation, status: JobStatus) -> Calculation:
         """Start a job that left no result again, or give it up with what is known about its end."""
+        check_room(self._folder.job(calculation.id))
         attempts = calculation.attempts + 1
         log = self._folder.job(calculation.id) / "job.log"
         what = status.reason or (

@@ -25,13 +25,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from discover.errors import MissingDependencyError, ServerError
+from discover.files import write_atomically
 from discover.home import home
 from discover.page.access import ensure_token, is_loopback, known_token, prefect_auth
 from discover.processes import Process
 
 HOST = "127.0.0.1"
 PREFECT_PORT = 4200
-START_SECONDS = 90.0
+START_SECONDS = 300.0
+"""A loaded machine takes minutes for what an idle one does in five seconds."""
 
 WATCH_SECONDS = 2.0
 NOTE_SECONDS = 20.0
@@ -205,8 +207,8 @@ def kept_alive() -> Iterator[None]:
         while not over.wait(WATCH_SECONDS):
             noted = read_daemon("server")
             if noted is not None and not noted.process.is_alive:
-                with suppress(ServerError):
-                    _start_server(urlsplit(noted.url).port, noted.listen)
+                with suppress(ServerError, OSError):
+                    start_server_again(urlsplit(noted.url).port, noted.listen)
 
     watcher = threading.Thread(target=watch, daemon=True, name="server-keeper")
     watcher.start()
@@ -215,6 +217,23 @@ def kept_alive() -> Iterator[None]:
     finally:
         over.set()
         watcher.join(WATCH_SECONDS)
+
+
+def start_server_again(port: int | None, listen: str) -> str:
+    """Start our own server where it was; its address, ServerError where it does not start."""
+    return _start_server(port, listen)
+
+
+def note_daemon(name: str, daemon: Daemon) -> None:
+    """Note a process that was not started by `start_daemon`, so that others find it."""
+    home().mkdir(parents=True, exist_ok=True)
+    content = {
+        "process": str(daemon.process),
+        "url": daemon.url,
+        "listen": daemon.listen,
+        "command": [*daemon.command],
+    }
+    write_atomically(_note(name), json.dumps(content))
 
 
 def _start_server(port: int | None = None, listen: str = HOST) -> str:

@@ -10,6 +10,7 @@ import typer
 from discover.cli import (
     benchmarks,
     campaigns,
+    faults,
     importing,
     inspection,
     machines,
@@ -34,6 +35,7 @@ campaigns.register(app)
 importing.register(app)
 inspection.register(app)
 service.register(app)
+faults.register(benchmarks.app)
 app.add_typer(benchmarks.app, name="benchmark")
 app.add_typer(machines.app, name="machines")
 app.add_typer(potentials.app, name="potentials")

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 PAGE_PORT = "DISCOVER_PAGE_PORT"
-DAEMONS = ("service", "server", "page")
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 
 
 def register(app: typer.Typer) -> None:
@@ -59,6 +58,7 @@ def up(
 ) -> None:
     """Start the campaign page, Prefect's dashboard, and a deployment that launches campaigns.
 
+    What is killed of it is started again, and launched campaigns that were cut short go on.
     Everything listens on loopback, unless --host says otherwise: then the page, its API and Prefect's
     ask for the token in DISCOVER_TOKEN, or for one that is made and printed.
     """
@@ -81,6 +81,7 @@ def up(
         _tell_prefect(_seen_from_outside(url, host), _deployment_id(url, since=0.0), remote=remote)
     typer.echo(f"campaigns:  {home() / 'campaigns'}")
     if not foreground:
+        _start_keeper()
         typer.echo("end it with: discover down")
         return
     typer.echo("end it with: Ctrl-C")
@@ -89,8 +90,10 @@ def up(
 
 def down() -> None:
     """End page, service and dashboard; running jobs go on, and campaigns can be resumed."""
+    from flows.keeper import DAEMONS, stop_keeper
     from flows.server import stop_daemon
 
+    stop_keeper()
     for name in DAEMONS:
         typer.echo(f"{name}: {'ended' if stop_daemon(name) else 'was not running'}")
 
@@ -204,24 +207,25 @@ def _tell_prefect(url: str, deployment: str | None, *, remote: bool) -> None:
 
 
 def _serve_until_ended() -> None:
-    """Wait for SIGINT or SIGTERM, or until a process of ours is gone, and end the others."""
-    import signal
-    import threading
+    """Keep everything until SIGINT or SIGTERM, and end it then."""
+    from flows.keeper import ended_by_signals, keep, note_keeper, say
 
-    from discover.errors import ServerError
-    from flows.server import log_tail, read_daemon
-
-    over = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: over.set())
-    watched = {n: d for n in ("service", "page") if (d := read_daemon(n)) is not None}
+    note_keeper()
     try:
-        while not over.wait(1.0):
-            for name, daemon in watched.items():
-                if not daemon.process.is_alive:
-                    raise ServerError(f"{name} has ended; the end of its log:\n{log_tail(name)}")
+        with ended_by_signals() as over:
+            keep(over, say)
     finally:
         down()
+
+
+def _start_keeper() -> None:
+    """The process that starts what is killed again, where none does so already."""
+    from flows.keeper import KEEPER
+    from flows.server import read_daemon, start_daemon
+
+    present = read_daemon(KEEPER)
+    if present is None or not present.process.is_alive:
+        start_daemon(KEEPER, [sys.executable, "-m", "flows.keeper"], "", {})
 
 
 def _answers(url: str) -> bool:

@@ -63,9 +63,10 @@ TRANSITIONS: dict[CalculationState, frozenset[CalculationState]] = {
 class Store(ABC):
     """A campaign's memory. Every method is atomic and durable when it returns.
 
-    All adapters pass `discover.store.conformance`. Methods raise StoreError where the database does
-    not answer, UnknownRecordError where an id is unknown, StoreVersionError where a newer version
-    wrote it.
+    All adapters pass `discover.store.conformance`. Methods raise StoreOutageError where the database
+    does not answer or cannot write for now (what was asked may or may not have been done: read what is
+    there before going on), UnknownRecordError where an id is unknown, StoreVersionError where a newer
+    version wrote it.
     """
 
     # --- candidates ---------------------------------------------------------------------------
@@ -209,6 +210,15 @@ class Store(ABC):
     @abstractmethod
     def lease(self) -> Lease | None:
         """The present lease, expired or not."""
+
+    @abstractmethod
+    def fence(self, holder: str | None) -> None:
+        """From now on, change nothing through this object unless `holder` has the lease; None: always.
+
+        Every method that changes something then raises LeaseHeldError where it was lost, so that a
+        process that was frozen, or cut off, for longer than its lease does no harm when it wakes up.
+        Adapters without transactions look at the lease right before each change.
+        """
 
     @abstractmethod
     def set_value(self, key: str, value: Any) -> None:

@@ -9,13 +9,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
+import bson
 import pymongo
 from bson.errors import BSONError
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    PyMongoError,
+    WTimeoutError,
+)
 
-from discover.errors import StateConflictError, StoreError, UnknownRecordError
+from discover.errors import (
+    StateConflictError,
+    StoreError,
+    StoreOutageError,
+    UnknownRecordError,
+)
 from discover.records import (
     Calculation,
     CalculationState,
@@ -36,6 +49,12 @@ Document = dict[str, Any]
 ANSWER_MILLISECONDS = 10_000
 PAGE = 500
 DUPLICATE_KEY = 11000
+LARGEST_BYTES = 16 * 2**20 - 16 * 2**10
+"""What MongoDB takes as one document, less what it may add to an update."""
+OUTAGES = (ConnectionFailure, ExecutionTimeout, WTimeoutError)
+"""What may be over in a while: no server, none that may write, one that does not answer in time."""
+SHUTTING_DOWN = frozenset({11600, 14031, 91})
+"""Codes of an interrupted operation, a full disk and a shutdown (MongoDB's error_codes.yml)."""
 
 
 class MongoStore(Store):
@@ -44,12 +63,18 @@ class MongoStore(Store):
     Records are native documents under their own id; `ModelCard.details` and named values are JSON
     text, as BSON refuses some of what JSON allows. Writes are acknowledged by a majority of the
     servers and are in their journal. One document changes atomically; a method that changes several
-    (candidates, observations) and is cut short has done the first of them and can be called again.
+    (candidates, observations) and is cut short has done the first of them and can be called again. A
+    record that is too large for a document is refused with StoreError. Opened `read_only` it changes
+    nothing, and its methods that would raise StoreError.
     """
 
-    def __init__(self, database: Database[Document], campaign: str) -> None:
+    def __init__(
+        self, database: Database[Document], campaign: str, *, read_only: bool = False
+    ) -> None:
         self._database = database
         self._campaign = campaign
+        self._read_only = read_only
+        self._fence: str | None = None
         self._candidates = self._collection("candidates")
         self._calculations = self._collection("calculations")
         self._observations = self._collection("observations")
@@ -61,8 +86,8 @@ class MongoStore(Store):
             self._prepare()
 
     @classmethod
-    def connect(cls, location: str, campaign: str) -> MongoStore:
-        """The store of a campaign at `mongodb://host/database`; StoreError where nobody answers."""
+    def connect(cls, location: str, campaign: str, *, read_only: bool = False) -> MongoStore:
+        """The store of a campaign at `mongodb://host/database`; StoreOutageError where nobody answers."""
         try:
             client: pymongo.MongoClient[Document] = pymongo.MongoClient(
                 location,
@@ -75,7 +100,7 @@ class MongoStore(Store):
         except (PyMongoError, ValueError) as error:
             raise StoreError(f"write the store as mongodb://host/database: {error}") from error
         try:
-            return cls(database, campaign)
+            return cls(database, campaign, read_only=read_only)
         except BaseException:
             client.close()
             raise
@@ -88,7 +113,7 @@ class MongoStore(Store):
         first = self._positions(len(candidates))
         documents = [_document(c) | {"position": first + i} for i, c in enumerate(candidates)]
         known: set[int] = set()
-        with self._guard():
+        with self._change():
             try:
                 self._candidates.insert_many(documents, ordered=False)
             except BulkWriteError as error:
@@ -100,7 +125,7 @@ class MongoStore(Store):
 
     def update_candidates(self, candidates: Sequence[Candidate]) -> None:
         ids = {c.id for c in candidates}
-        with self._guard():
+        with self._change():
             cursor = self._candidates.find({"_id": {"$in": sorted(ids)}}, {"_id": True})
             unknown = ids - {document["_id"] for document in cursor}
             if unknown:
@@ -148,7 +173,7 @@ class MongoStore(Store):
 
     def add_calculation(self, calculation: Calculation) -> bool:
         rules.check_proposed(calculation)
-        with self._guard():
+        with self._change():
             try:
                 self._calculations.insert_one(_document(calculation))
             except DuplicateKeyError:
@@ -180,7 +205,7 @@ class MongoStore(Store):
     ) -> Calculation:
         moved = rules.advance(self.calculation(calculation_id), expected, new, changes)
         document = _document(moved)
-        with self._guard():
+        with self._change():
             found = self._calculations.find_one_and_update(
                 {"_id": calculation_id, "state": expected.value},
                 {"$set": {key: document[key] for key in ("state", *changes)}},
@@ -208,7 +233,7 @@ class MongoStore(Store):
 
     def add_observations(self, observations: Sequence[Observation]) -> None:
         first = self._positions(len(observations))
-        with self._guard():
+        with self._change():
             for i, observation in enumerate(observations):
                 self._observations.update_one(
                     {"_id": observation.id},
@@ -225,7 +250,7 @@ class MongoStore(Store):
         return self._all(Observation, self._observations, wanted, "position")
 
     def quarantine(self, observation_id: str, reason: str | None) -> None:
-        with self._guard():
+        with self._change():
             changed = self._observations.update_one(
                 {"_id": observation_id}, {"$set": {"quarantined": reason}}
             )
@@ -236,7 +261,7 @@ class MongoStore(Store):
 
     def add_model_card(self, card: ModelCard) -> None:
         position = self._positions(1)
-        with self._guard():
+        with self._change():
             self._model_cards.update_one(
                 {"_id": card.id},
                 {"$set": _document(card), "$setOnInsert": {"position": position}},
@@ -247,7 +272,7 @@ class MongoStore(Store):
         return self._all(ModelCard, self._model_cards, {}, "created_at", "position")
 
     def add_pass(self, record: Pass) -> None:
-        with self._guard():
+        with self._change():
             self._passes.replace_one(
                 {"_id": record.number}, _document(record) | {"_id": record.number}, upsert=True
             )
@@ -275,7 +300,7 @@ class MongoStore(Store):
             renewed = self._replace_lease(present, present.model_copy(update={"heartbeat_at": now}))
 
     def release_lease(self, holder: str) -> None:
-        with self._guard():
+        with self._change(fenced=False):
             self._meta.delete_one({"_id": "lease", "holder": holder})
 
     def lease(self) -> Lease | None:
@@ -283,13 +308,17 @@ class MongoStore(Store):
             document = self._meta.find_one({"_id": "lease"})
         return self._record(Lease, document) if document else None
 
+    def fence(self, holder: str | None) -> None:
+        self._fence = holder
+
     def set_value(self, key: str, value: Any) -> None:
         content = rules.to_json(value, f"the value {key!r}")
-        with self._guard():
+        with self._change():
             if value is None:
                 self._values.delete_one({"_id": key})
             else:
-                self._values.replace_one({"_id": key}, {"content": content}, upsert=True)
+                document = _fitting({"content": content}, f"the value {key!r}")
+                self._values.replace_one({"_id": key}, document, upsert=True)
 
     def value(self, key: str) -> Any:
         with self._guard():
@@ -313,6 +342,8 @@ class MongoStore(Store):
         known = self._meta.find_one({"_id": "format"})
         if known:
             rules.check_version(known["version"], str(self))
+        if self._read_only:
+            return
         for document in (
             {"_id": "format", "version": FORMAT_VERSION},
             {"_id": "next", "position": 0},
@@ -330,14 +361,25 @@ class MongoStore(Store):
         try:
             yield
         except (PyMongoError, BSONError, OverflowError) as error:
-            raise StoreError(f"{self}: {error}") from error
+            kind = StoreOutageError if _is_outage(error) else StoreError
+            raise kind(f"{self}: {error}") from error
+
+    @contextmanager
+    def _change(self, *, fenced: bool = True) -> Iterator[None]:
+        """As `_guard`, for what changes something: not where only to be read, or without the lease."""
+        if self._read_only:
+            raise StoreError(f"{self}: was opened for reading only")
+        if fenced and self._fence is not None:
+            rules.check_lease_kept(self.lease(), self._fence)
+        with self._guard():
+            yield
 
     def __str__(self) -> str:
         return f"MongoDB database {self._database.name!r}, campaign {self._campaign!r}"
 
     def _positions(self, n: int) -> int:
         """The first of `n` positions that nobody else has or will have."""
-        with self._guard():
+        with self._change():
             counter = self._meta.find_one_and_update({"_id": "next"}, {"$inc": {"position": n}})
         if counter is None:
             raise StoreError(f"{self}: has lost its counter of positions; restore it from a copy")
@@ -378,7 +420,7 @@ class MongoStore(Store):
     def _replace_lease(self, present: Lease | None, new: Lease) -> bool:
         """Put `new` where `present` is; False where somebody else was faster."""
         document = {"_id": "lease"} | _document(new)
-        with self._guard():
+        with self._change(fenced=False):
             if present is None:
                 try:
                     self._meta.insert_one(document)
@@ -396,4 +438,22 @@ def _document(record: Record) -> Document:
         content["_id"] = content.pop("id")
     if "details" in content:
         content["details"] = rules.to_json(content["details"], "details")
-    return content
+    return _fitting(content, f"a {type(record).__name__}")
+
+
+def _fitting(document: Document, what: str) -> Document:
+    """The document itself; StoreError where MongoDB would not take it, for its size or what it holds."""
+    try:
+        size = len(bson.encode(document))
+    except (BSONError, OverflowError) as error:
+        raise StoreError(f"{what} cannot be kept as a document: {error}") from error
+    if size > LARGEST_BYTES:
+        raise StoreError(
+            f"{what} takes {size / 2**20:.0f} MB, and MongoDB keeps at most 16 MB as one document: large"
+            " arrays belong into files of the job's directory"
+        )
+    return document
+
+
+def _is_outage(error: Exception) -> bool:
+    return isinstance(error, OUTAGES) or getattr(error, "code", None) in SHUTTING_DOWN

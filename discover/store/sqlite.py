@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from discover.errors import StoreError, UnknownRecordError
+from discover.errors import StoreError, StoreOutageError, UnknownRecordError
 from discover.records import (
     Calculation,
     CalculationState,
@@ -66,6 +66,17 @@ HINTS = {
     "SQLITE_NOTADB": "the file is not a SQLite database: restore it, or move it away",
     "SQLITE_READONLY": "make the file and its folder writable",
 }
+OUTAGES = frozenset(
+    {
+        "SQLITE_BUSY",
+        "SQLITE_CANTOPEN",
+        "SQLITE_FULL",
+        "SQLITE_IOERR",
+        "SQLITE_LOCKED",
+        "SQLITE_PROTOCOL",
+    }
+)
+"""What may be over in a while: a lock that others hold, a full disk, a disk that does not answer."""
 
 
 class SQLiteStore(Store):
@@ -81,6 +92,7 @@ class SQLiteStore(Store):
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
         self._read_only = read_only
+        self._fence: str | None = None
         self._lock = threading.RLock()
         with self._guard():
             self._connection = sqlite3.connect(
@@ -293,7 +305,7 @@ class SQLiteStore(Store):
     # --- who steers, and what users ask -------------------------------------------------------
 
     def acquire_lease(self, lease: Lease, *, replacing: str | None = None) -> None:
-        with self._transaction() as connection:
+        with self._transaction(fenced=False) as connection:
             rules.check_lease_free(self._lease(connection), lease, replacing)
             _keep_lease(connection, lease)
 
@@ -303,7 +315,7 @@ class SQLiteStore(Store):
             _keep_lease(connection, present.model_copy(update={"heartbeat_at": now}))
 
     def release_lease(self, holder: str) -> None:
-        with self._transaction() as connection:
+        with self._transaction(fenced=False) as connection:
             present = self._lease(connection)
             if present is not None and present.holder == holder:
                 connection.execute("DELETE FROM lease")
@@ -311,6 +323,9 @@ class SQLiteStore(Store):
     def lease(self) -> Lease | None:
         rows = self._select("SELECT record FROM lease")
         return self._record(Lease, rows[0][0]) if rows else None
+
+    def fence(self, holder: str | None) -> None:
+        self._fence = holder
 
     def set_value(self, key: str, value: Any) -> None:
         content = rules.to_json(value, f"the value {key!r}")
@@ -381,14 +396,19 @@ class SQLiteStore(Store):
                     time.sleep(0.01)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """The connection with the write lock taken: committed at the end, rolled back on an error."""
+    def _transaction(self, *, fenced: bool = True) -> Iterator[sqlite3.Connection]:
+        """The connection with the write lock taken: committed at the end, rolled back on an error.
+
+        LeaseHeldError where the store is fenced and its holder has lost the lease.
+        """
         if self._read_only:
             raise StoreError(f"{self._path}: was opened for reading only")
         with self._lock, self._guard():
             connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
             try:
+                if fenced and self._fence is not None:
+                    rules.check_lease_kept(self._lease(connection), self._fence)
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -408,7 +428,8 @@ class SQLiteStore(Store):
             # Extended codes such as SQLITE_READONLY_DIRECTORY refine the ones that have a hint.
             code = "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
             hint = f": {HINTS[code]}" if code in HINTS else ""
-            raise StoreError(f"{self._path}: {error}{hint}") from error
+            kind = StoreOutageError if code in OUTAGES else StoreError
+            raise kind(f"{self._path}: {error}{hint}") from error
 
     def _record(self, kind: type[R], text: str) -> R:
         try:

@@ -1,0 +1,153 @@
+"""Campaigns that were launched from the service: those whose process was killed are launched again."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from discover.campaign import CampaignSpec
+from discover.errors import DiscoverError, ServerError
+from discover.folder import SPEC_FILE, CampaignFolder
+from discover.home import home
+from discover.lease import is_alive
+from discover.store.base import Store
+from flows.server import answers, read_daemon
+
+DEPLOYMENT = "/deployments/name/launch-campaign/discover"
+FIRST_PAUSE_SECONDS = 15.0
+LONGEST_PAUSE_SECONDS = 900.0
+ANSWER_SECONDS = 20.0
+LEFT_ALONE = frozenset({"CANCELLED", "CANCELLING"})
+WAITING = frozenset({"SCHEDULED", "PAUSED"})
+FAILED = "FAILED"
+
+
+@dataclass
+class _Unsteered:
+    """Since when nobody steers a campaign that is not over, and how long that is waited for."""
+
+    since: float
+    pause_seconds: float = FIRST_PAUSE_SECONDS
+
+
+class LaunchedCampaigns:
+    """Launches those campaigns of the service's home again that nobody steers and that are not over.
+
+    Over is what reached its end or was stopped by a user, in the store or by cancelling its run in
+    Prefect. What ends again at once is tried less and less often.
+    """
+
+    def __init__(self, told: Callable[[str], None]) -> None:
+        self._told = told
+        self._over: dict[Path, tuple[int, ...]] = {}
+        self._unsteered: dict[Path, _Unsteered] = {}
+
+    def look(self) -> None:
+        """Look at each of them; DiscoverError where one cannot be read, ServerError without an answer."""
+        service = read_daemon("service")
+        if service is None or not service.process.is_alive or not answers(service.url):
+            return
+        problems = []
+        for file in sorted((home() / "campaigns").glob(f"*/{SPEC_FILE}")):
+            try:
+                self._look_at(CampaignFolder.at(file), service.url)
+            except DiscoverError as error:
+                problems.append(f"{file.parent.name}: {error}")
+        if problems:
+            raise ServerError("\n".join(problems))
+
+    def _look_at(self, folder: CampaignFolder, api_url: str) -> None:
+        stamp = _stamp(folder)
+        if self._over.get(folder.root) == stamp:
+            return
+        spec = folder.load()
+        begun = folder.has_store(spec)
+        if begun:
+            with closing(folder.open_existing_store(spec, read_only=True)) as store:
+                over, steered = store.value("stopped") is not None, _is_steered(store)
+            if over:
+                self._over[folder.root] = stamp
+            if over or steered:
+                self._unsteered.pop(folder.root, None)
+                return
+        now = time.monotonic()
+        waited = self._unsteered.setdefault(folder.root, _Unsteered(now))
+        if now < waited.since + waited.pause_seconds:
+            return
+        last = _last_run(spec.name, api_url)
+        if last in LEFT_ALONE or last in WAITING or (last == FAILED and not begun):
+            return  # cancelled by a user, waiting for its turn, or refused before it began
+        waited.since = now
+        waited.pause_seconds = min(2 * waited.pause_seconds, LONGEST_PAUSE_SECONDS)
+        self._told(f"campaign {spec.name} is not over and nobody steers it: launched again")
+        launch(spec, api_url)
+
+
+def launch(spec: CampaignSpec, api_url: str) -> str:
+    """Launch a campaign through the service's deployment; the id of its flow run."""
+    made = _ask(
+        f"{api_url}/deployments/{deployment_id(api_url)}/create_flow_run",
+        {"name": spec.name, "parameters": {"campaign": spec.model_dump(mode="json")}},
+    )
+    return str(made["id"])
+
+
+def deployment_id(api_url: str) -> str:
+    """Id of the service's deployment; ServerError where there is none or nobody answers."""
+    return str(_ask(f"{api_url}{DEPLOYMENT}")["id"])
+
+
+def _last_run(name: str, api_url: str) -> str | None:
+    """Prefect's type of state of the campaign's newest run; None where it has none."""
+    asked = {
+        "flow_runs": {"name": {"any_": [name]}},
+        "sort": "EXPECTED_START_TIME_DESC",
+        "limit": 1,
+    }
+    runs = _ask(f"{api_url}/flow_runs/filter", asked)
+    return runs[0]["state_type"] if runs else None
+
+
+def _ask(url: str, body: Any = None) -> Any:
+    """Prefect's answer; ServerError where it refuses or does not answer."""
+    request = urllib.request.Request(  # noqa: S310 - our own server
+        url,
+        None if body is None else json.dumps(body).encode(),
+        {"content-type": "application/json"},
+    )
+    if auth := os.environ.get("PREFECT_API_AUTH_STRING"):
+        request.add_header("Authorization", f"Basic {base64.b64encode(auth.encode()).decode()}")
+    try:
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        told = error.read(500).decode(errors="replace")
+        raise ServerError(f"Prefect's server refuses {url}: {error}: {told}") from error
+    except (OSError, urllib.error.URLError, ValueError) as error:
+        raise ServerError(f"Prefect's server does not answer {url}: {error}") from error
+
+
+def _is_steered(store: Store) -> bool:
+    lease = store.lease()
+    return lease is not None and is_alive(lease, time.time())
+
+
+def _stamp(folder: CampaignFolder) -> tuple[int, ...]:
+    """What changes with campaign file and embedded store."""
+    stamp = []
+    wal = folder.store_file.with_name(f"{folder.store_file.name}-wal")
+    for path in (folder.spec_file, folder.store_file, wal):
+        try:
+            stamp.append(path.stat().st_mtime_ns)
+        except OSError:
+            stamp.append(0)
+    return tuple(stamp)
