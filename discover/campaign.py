@@ -116,6 +116,26 @@ class Dispatch(Section):
     """Times a job that was lost or killed is started in all."""
 
 
+class Tasks(Section):
+    """Who relaxes and describes candidates, and cross-validates models, beside the jobs."""
+
+    runner: Literal["threads", "dask"] = "threads"
+    """`threads` of this process, or the processes of a `dask` cluster (extra `cluster`)."""
+    workers: int = Field(1, ge=1)
+    """How many of them."""
+    chunk: int = Field(16, ge=1)
+    """Candidates that a worker gets at a time; picks depend on it, not on who works."""
+    machine: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    """Profile of the machine on which Dask's workers are jobs; null: processes of this machine."""
+
+    @field_validator("machine")
+    @classmethod
+    def _for_dask(cls, machine: str | None, info: ValidationInfo) -> str | None:
+        if machine is not None and info.data.get("runner") == "threads":
+            raise ValueError("threads run on this machine: set runner to dask, or remove the key")
+        return machine
+
+
 class Budget(Section):
     """When to stop."""
 
@@ -193,6 +213,7 @@ class CampaignSpec(Section):
     learning: Learning | None = None
     """Fine-tune the potential while the campaign runs; null: it stays as it is."""
     dispatch: Dispatch = Dispatch()
+    tasks: Tasks = Tasks()
     budget: Budget = Budget()
     store: str | None = Field(None, pattern=r"^mongodb(\+srv)?://")
     """`mongodb://host/database` for a server; null keeps the store in the campaign's folder."""

@@ -56,6 +56,11 @@ class CampaignFolder:
         """Lock files of the local dispatcher's job slots."""
         return self.root / "jobs" / ".slots"
 
+    @property
+    def workers(self) -> Path:
+        """Keys and logs of Dask's workers on other machines."""
+        return self.root / "workers"
+
     def job(self, calculation_id: str) -> Path:
         """Directory of one calculation."""
         return self.root / "jobs" / calculation_id

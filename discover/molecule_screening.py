@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from discover.campaign import RelaxationSettings
     from discover.potentials.base import Potential
 
+Relaxed = tuple[Candidate, str | None]
+"""A candidate as its relaxation left it, and why that rejects it."""
+Relax = Callable[["Sequence[Candidate]", "Potential", "RelaxationSettings"], "list[Relaxed]"]
+
+
+def relax_molecules(
+    candidates: Sequence[Candidate], potential: Potential, settings: RelaxationSettings
+) -> list[Relaxed]:
+    """Each candidate, a molecule, at the nearest minimum of the potential."""
+    return [relax_molecule(candidate, potential, settings) for candidate in candidates]
+
 
 def screen_molecules(
     candidates: Sequence[Candidate],
@@ -27,6 +38,7 @@ def screen_molecules(
     potential: Potential | None = None,
     *,
     others: Iterable[Candidate] = (),
+    relax: Relax = relax_molecules,
 ) -> list[Candidate]:
     """The same candidates in the same order, each ready, or rejected with its reason.
 
@@ -35,20 +47,24 @@ def screen_molecules(
     is kept. PotentialError where the potential itself cannot be used.
     """
     ready = {other.fingerprint: other.id for other in others}
-    known = potential.elements() if potential else frozenset()
+    problems = [_problem(candidate, filters, potential) for candidate in candidates]
+    relaxed: dict[int, Relaxed] = {}
+    if potential is not None:
+        rows = [
+            row
+            for row, candidate in enumerate(candidates)
+            if problems[row] is None
+            and candidate.fingerprint not in ready
+            and isinstance(candidate.structure, Molecule)
+        ]
+        answers = relax([candidates[row] for row in rows], potential, relaxation)
+        relaxed = dict(zip(rows, answers, strict=True))
     screened = []
-    for candidate in candidates:
-        structure, reason = candidate.structure, None
-        if isinstance(structure, Molecule):
-            reason = molecule_problem(structure.smiles, filters)
+    for row, (candidate, reason) in enumerate(zip(candidates, problems, strict=True)):
         if reason is None and (twin := ready.get(candidate.fingerprint)) is not None:
             reason = f"duplicate of {twin}"
-        if reason is None and potential is not None and isinstance(structure, Molecule):
-            missing = set(structure.to_atoms().get_chemical_symbols()) - known
-            if missing:
-                reason = f"relaxation: the potential does not know {', '.join(sorted(missing))}"
-            else:
-                candidate, reason = _relaxed(candidate, structure, potential, relaxation)
+        if reason is None and row in relaxed:
+            candidate, reason = relaxed[row]
         if reason is None:
             ready[candidate.fingerprint] = candidate.id
         state = CandidateState.REJECTED if reason else CandidateState.READY
@@ -56,12 +72,13 @@ def screen_molecules(
     return screened
 
 
-def _relaxed(
-    candidate: Candidate, molecule: Molecule, potential: Potential, settings: RelaxationSettings
-) -> tuple[Candidate, str | None]:
+def relax_molecule(
+    candidate: Candidate, potential: Potential, settings: RelaxationSettings
+) -> Relaxed:
     """A candidate with the nearest minimum of the potential, and why that rejects it."""
     from ase.optimize import BFGS
 
+    molecule = candidate.molecule
     started = time.perf_counter()
     atoms = molecule.to_atoms()
     bonds = _bonds(atoms)
@@ -89,6 +106,20 @@ def _relaxed(
     if _bonds(atoms) != bonds:
         return relaxed, "relaxation: it fell apart or rearranged"
     return relaxed, None
+
+
+def _problem(
+    candidate: Candidate, filters: MoleculeFilters, potential: Potential | None
+) -> str | None:
+    """Why a molecule is rejected before it is relaxed, None for what is no molecule."""
+    if not isinstance(candidate.structure, Molecule):
+        return None
+    problem = molecule_problem(candidate.structure.smiles, filters)
+    if problem is None and potential is not None:
+        symbols = set(candidate.structure.to_atoms().get_chemical_symbols())
+        if missing := symbols - potential.elements():
+            return f"relaxation: the potential does not know {', '.join(sorted(missing))}"
+    return problem
 
 
 def _bonds(atoms: Atoms) -> frozenset[tuple[int, int]]:

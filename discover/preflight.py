@@ -27,6 +27,7 @@ from discover.structures.formulation import Formulation
 from discover.structures.molecule import Molecule
 from discover.structures.molecule_validity import pattern
 from discover.structures.structure import sort_made, sort_name, sorts_taken
+from discover.workers import check_tasks
 
 LOW_DISK_BYTES = 200 * 2**20
 FIXED_KEYS = (
@@ -248,6 +249,7 @@ def _surroundings(spec: CampaignSpec, source: str, base: Path, faulty: set[str])
 
     generator = plugin("generator", "generators", spec.generator.name, spec.generator.options)
     plugin("surrogate", "surrogates", spec.surrogate.name, spec.surrogate.options)
+    part("tasks", partial(check_tasks, spec))
     made = sort_made(generator)
     asked = spec.relaxation.enabled or (
         made is Crystal and spec.filters.max_formation_energy_ev_per_atom is not None

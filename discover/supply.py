@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from discover import plugins
-from discover.campaign import CampaignSpec
-from discover.errors import PluginError, StructureError
+from discover.campaign import CampaignSpec, RelaxationSettings
+from discover.errors import PluginError
 from discover.folder import CampaignFolder
 from discover.incumbents import incumbents, known_beforehand
 from discover.ladder import on_ladder, rung_index, unstable
@@ -15,26 +16,36 @@ from discover.records import Calculation, Candidate, CandidateState
 from discover.store.base import Store
 from discover.structures.crystal import Crystal
 from discover.structures.structure import sort_made
-from surrogates.descriptors import descriptors_named, featurize
+from discover.workers import InTurn, Lost, Workers, spread, tasks
 
 if TYPE_CHECKING:
+    from discover.molecule_screening import Relaxed
     from discover.potentials.base import Potential
+    from discover.potentials.relaxation import RelaxedCrystal
     from generators import Generator
 
 
 class CandidateSupply:
-    """Fills the pool. Each draw is in the store before it takes effect and can be done again."""
+    """Fills the pool. Each draw is in the store before it takes effect and can be done again.
 
-    def __init__(self, folder: CampaignFolder, spec: CampaignSpec, store: Store) -> None:
+    What is to be relaxed and described is given to the workers in chunks of `tasks.chunk`.
+    """
+
+    def __init__(
+        self,
+        folder: CampaignFolder,
+        spec: CampaignSpec,
+        store: Store,
+        workers: Workers | None = None,
+    ) -> None:
         self.pool = Pool(len(spec.rungs), all_of_them=bool(spec.calculations))
         self._folder, self._spec, self._store = folder, spec, store
         self._known = KnownCandidates()
         self._imported: frozenset[str] = frozenset()
-        self._potential: tuple[str, Potential] | None = None
+        self._workers = workers or InTurn()
         self._generator: Generator = plugins.create(
             "generators", spec.generator.name, spec.generator.options, folder.root
         )
-        self._descriptors = descriptors_named(spec.descriptors, folder.root, spec.potential)
 
     @property
     def exhausted(self) -> bool:
@@ -112,8 +123,7 @@ class CandidateSupply:
         )  # those of which only the composition is known are no twins
         ready = (c for c in namesakes if c.state is CandidateState.READY)
         twins = [c for c in ready if isinstance(c.structure, made)]
-        screened = self._filtered(proposed, twins)
-        answered = [self._featurized(c) if c.state is CandidateState.READY else c for c in screened]
+        answered = self._described(self._filtered(proposed, twins))
         self._store.update_candidates(answered)
         self._offer([c for c in answered if c.state is CandidateState.READY])
         return answered
@@ -134,31 +144,93 @@ class CandidateSupply:
                 spec.filters,
                 references=self._folder.models,
                 others=twins,
+                relax=self._relax_crystals,
             )
         from discover.molecule_screening import screen_molecules
 
-        potential = self._potential_in_use() if spec.relaxation.enabled else None
         return screen_molecules(
-            proposed, spec.filters.molecules, spec.relaxation, potential, others=twins
+            proposed,
+            spec.filters.molecules,
+            spec.relaxation,
+            self._potential_in_use() if spec.relaxation.enabled else None,
+            others=twins,
+            relax=self._relax_molecules,
         )
 
     def _potential_in_use(self) -> Potential:
-        """The one that was adopted last, which is loaded once."""
-        from discover.potentials import load_potential
+        """The one that was adopted last."""
+        return tasks.potential_kept(self._potential_name, self._folder.root)
+
+    @property
+    def _potential_name(self) -> str:
         from discover.potentials.learning.notes import potential_in_use
 
-        name = potential_in_use(self._store, self._spec)
-        if self._potential is None or self._potential[0] != name:
-            self._potential = name, load_potential(name, self._folder.root)
-        return self._potential[1]
+        return potential_in_use(self._store, self._spec)
 
-    def _featurized(self, candidate: Candidate) -> Candidate:
-        """A candidate with its descriptors, or rejected where it cannot be described."""
-        try:
-            return featurize([candidate], self._descriptors)[0]
-        except StructureError as error:
-            rejected = {"state": CandidateState.REJECTED, "reason": f"descriptors: {error}"}
-            return candidate.model_copy(update=rejected)
+    # --- what workers do ----------------------------------------------------------------------
+
+    def _relax_crystals(
+        self, crystals: Sequence[Crystal], _: Potential, settings: RelaxationSettings
+    ) -> list[RelaxedCrystal]:
+        from discover.potentials.relaxation import RelaxedCrystal
+
+        def pack(chunk: Sequence[Crystal]) -> str:
+            return tasks.RelaxCrystals(
+                base=self._folder.root,
+                potential=self._potential_name,
+                settings=settings,
+                crystals=tuple(chunk),
+            ).model_dump_json()
+
+        unpack = tasks.relaxed_crystals().validate_json
+        size = self._spec.tasks.chunk
+        answers = spread(self._workers, tasks.relax_crystals, crystals, size, pack, unpack)
+        return [
+            RelaxedCrystal(crystal, None, answer.reason) if isinstance(answer, Lost) else answer
+            for crystal, answer in zip(crystals, answers, strict=True)
+        ]
+
+    def _relax_molecules(
+        self, candidates: Sequence[Candidate], _: Potential, settings: RelaxationSettings
+    ) -> list[Relaxed]:
+        def pack(chunk: Sequence[Candidate]) -> str:
+            return tasks.RelaxMolecules(
+                base=self._folder.root,
+                potential=self._potential_name,
+                settings=settings,
+                candidates=tuple(chunk),
+            ).model_dump_json()
+
+        unpack = tasks.REASONED.validate_json
+        size = self._spec.tasks.chunk
+        answers = spread(self._workers, tasks.relax_molecules, candidates, size, pack, unpack)
+        return [
+            (candidate, f"relaxation: {answer.reason}") if isinstance(answer, Lost) else answer
+            for candidate, answer in zip(candidates, answers, strict=True)
+        ]
+
+    def _described(self, screened: list[Candidate]) -> list[Candidate]:
+        """The ready ones with their descriptors, or rejected where they cannot be described."""
+
+        def pack(chunk: Sequence[Candidate]) -> str:
+            return tasks.Describe(
+                base=self._folder.root,
+                potential=self._spec.potential,
+                descriptors=self._spec.descriptors,
+                candidates=tuple(chunk),
+            ).model_dump_json()
+
+        unpack = tasks.CANDIDATES.validate_json
+        size = self._spec.tasks.chunk
+        ready = [c for c in screened if c.state is CandidateState.READY]
+        answers = spread(self._workers, tasks.describe, ready, size, pack, unpack)
+        described = {
+            candidate.id: tasks.undescribed(candidate, answer.reason)
+            if isinstance(answer, Lost)
+            else answer
+            for candidate, answer in zip(ready, answers, strict=True)
+        }
+        return [described.get(candidate.id, candidate) for candidate in screened]
 
     def _apply_draw(self) -> list[Candidate]:
         """Take in the draw that was noted last, if any; doing it again after a kill changes nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from discover.campaign import Filters, RelaxationSettings
@@ -17,6 +17,9 @@ from discover.structures.fingerprint import find_duplicate
 from discover.structures.symmetry import spacegroup
 from discover.structures.validity import distance_problem, symmetry_problem
 
+Relax = Callable[[Sequence[Crystal], Potential, RelaxationSettings], list[RelaxedCrystal]]
+"""What relaxes crystals, as `relax_many` does."""
+
 
 def screen(
     candidates: Iterable[Candidate],
@@ -26,6 +29,7 @@ def screen(
     *,
     references: Path | None = None,
     others: Iterable[Candidate] = (),
+    relax: Relax = relax_many,
 ) -> list[Candidate]:
     """The same candidates in the same order, each ready, or rejected with its reason.
 
@@ -41,7 +45,7 @@ def screen(
         ready[other.fingerprint][other.id] = other.crystal
     relaxed = [
         (candidate, reason or _distance_reason(candidate, filters))
-        for candidate, reason in _relaxed(list(candidates), potential, relaxation, filters)
+        for candidate, reason in _relaxed(list(candidates), potential, relaxation, filters, relax)
     ]
     energies.prepare(
         symbol
@@ -69,11 +73,12 @@ def _relaxed(
     potential: Potential,
     settings: RelaxationSettings,
     filters: Filters,
+    relax: Relax,
 ) -> list[tuple[Candidate, str | None]]:
     """Each candidate as its relaxation left it, and why that rejects it."""
     if not settings.enabled and filters.max_formation_energy_ev_per_atom is None:
         return [(candidate, None) for candidate in candidates]
-    relaxed = relax_many([candidate.crystal for candidate in candidates], potential, settings)
+    relaxed = relax([candidate.crystal for candidate in candidates], potential, settings)
     return [_with_relaxed(*pair) for pair in zip(candidates, relaxed, strict=True)]
 
 

@@ -1,0 +1,129 @@
+"""A real Dask cluster on this machine: the same answers, also where its workers are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from discover.campaign import Tasks
+from discover.dispatch.machines import MachineProfile
+from discover.errors import MachineError
+from discover.workers import tasks
+from discover.workers.base import InTurn, Lost, spread
+from discover.workers.clusters import DaskWorkers, job_options, open_cluster
+
+pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
+
+TWO = Tasks(runner="dask", workers=2)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with open_cluster(TWO, tmp_path_factory.mktemp("workers")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def workers(cluster: Any) -> Iterator[DaskWorkers]:
+    with closing(DaskWorkers(cluster)) as made:
+        yield made
+
+
+def processes(cluster: Any) -> set[int]:
+    """Of the workers; one that is being started has none yet."""
+    return {nanny.pid for nanny in cluster.workers.values() if nanny.pid}
+
+
+def without_seconds(answers: list[Any]) -> list[Any]:
+    return [(a.crystal, a.problem, a.record.model_copy(update={"seconds": 0.0})) for a in answers]
+
+
+def test_it_listens_on_loopback_and_is_encrypted(cluster: Any) -> None:
+    assert cluster.scheduler_address.startswith("tls://127.0.0.1:")
+
+
+def test_a_campaign_goes_on_where_a_worker_is_killed(
+    cluster: Any, workers: DaskWorkers, to_relax: Any, metals: Any
+) -> None:
+    read = tasks.relaxed_crystals().validate_json
+    before = processes(cluster)
+    victim = threading.Timer(0.3, os.kill, (min(before), signal.SIGKILL))
+    victim.start()
+    answers = spread(workers, tasks.relax_crystals, metals * 4, 4, to_relax, read)
+    victim.join()
+    more = spread(workers, tasks.relax_crystals, metals, 4, to_relax, read)
+    alone = spread(InTurn(), tasks.relax_crystals, metals, 4, to_relax, read)
+    assert without_seconds(more) == without_seconds(alone)
+    assert without_seconds(answers) == without_seconds(alone * 4)
+    assert min(before) not in processes(cluster)
+
+
+def test_a_chunk_is_done_again_and_lost_only_where_that_goes_on(
+    workers: DaskWorkers, to_describe: Any, metal: Callable[..., Any], base: Path
+) -> None:
+    chunks = [to_describe([metal(id=name)]) for name in ("once", "always", "plain")]
+    once, always, plain = workers.map(tasks.describe, chunks)
+    assert (base / "died").exists()
+    for answer in (once, plain):
+        assert isinstance(answer, str)
+        assert tasks.CANDIDATES.validate_json(answer)[0].features is not None
+    assert isinstance(always, Lost)
+    assert "2 workers died at it" in always.reason
+
+
+PROFILE: dict[str, Any] = {
+    "scheduler": "slurm",
+    "resources": {
+        "cores_per_task": 8,
+        "memory_per_node_gb": 16,
+        "wall_time_minutes": 90,
+        "queue": "gpu",
+        "account": "me",
+        "gpus_per_node": 1,
+        "modules": ["cuda/12"],
+        "environment": {"MY": "it's"},
+        "python": "/opt/python",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "expected"),
+    [
+        ("slurm", ("#SBATCH --cpus-per-task=8", "#SBATCH --gpus-per-node=1", "#SBATCH -p gpu")),
+        ("pbs", ("#PBS -l select=1:ncpus=8:mem=16gb:ngpus=1", "#PBS -A me", "#PBS -q gpu")),
+    ],
+)
+def test_a_profile_says_what_a_worker_on_a_cluster_asks_for(
+    scheduler: str, expected: tuple[str, ...]
+) -> None:
+    dask_jobqueue = pytest.importorskip("dask_jobqueue")
+    profile = MachineProfile.model_validate(PROFILE | {"scheduler": scheduler})
+    sort = {"slurm": dask_jobqueue.slurm.SLURMJob, "pbs": dask_jobqueue.pbs.PBSJob}[scheduler]
+    job = sort("tls://10.0.0.1:1234", name="worker", **job_options(profile, TWO))
+    script = job.job_script()
+    for line in (*expected, "module load cuda/12", "export OMP_NUM_THREADS=8", "01:30:00"):
+        assert line in script
+    assert "export MY='it'\"'\"'s'" in script
+    assert "/opt/python -m distributed.cli.dask_worker" in script
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"nodes": 2}, "a worker is one process on one node"),
+        ({"memory_per_node_gb": None}, "a worker must know its memory"),
+    ],
+)
+def test_a_profile_that_fits_no_worker_is_refused(change: dict[str, Any], message: str) -> None:
+    resources = PROFILE["resources"] | change
+    profile = MachineProfile.model_validate(PROFILE | {"resources": resources})
+    with pytest.raises(MachineError, match=message):
+        job_options(profile, TWO)
