@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from typing import TypeVar
 
 from discover import plugins
@@ -14,9 +14,10 @@ from discover.dispatch.creation import make_dispatcher
 from discover.errors import LeaseHeldError, PotentialError, SurrogateError
 from discover.folder import CampaignFolder
 from discover.jobs import Jobs
-from discover.ladder import LABEL, core_hours, unstable
+from discover.ladder import core_hours
 from discover.lease import SteeringLease
 from discover.observed import results_in, usable_observations
+from discover.outages import outlast
 from discover.picking import Choice, Picker, active_candidates, pick
 from discover.potentials.learning.labels import labelling_engines
 from discover.potentials.learning.notes import LEARNED_ON, TO_LABEL
@@ -29,10 +30,7 @@ from discover.records import (
     CandidateState,
     Observation,
     Pass,
-    Prediction,
-    interval_90,
 )
-from discover.results import RELATIONS
 from discover.steering import (
     Action,
     Collect,
@@ -49,7 +47,9 @@ from discover.steering import (
 from discover.stopping import StopRequest, clear_request, request_of
 from discover.store.base import Store
 from discover.supply import CandidateSupply
+from discover.telling import Telling
 from discover.training import TrainedModel, train
+from discover.workers import InTurn, Workers, open_workers
 
 Result = TypeVar("Result")
 POLL_SECONDS = 0.2
@@ -71,12 +71,13 @@ class CampaignRunner:
         store: Store,
         lease: SteeringLease,
         told: Callable[[str], None] = lambda _: None,
+        workers: Workers | None = None,
     ) -> None:
         self.folder, self.spec, self.store = folder, spec, store
         self._lease = lease
         self._process = Process.of(os.getpid())
-        self._told = told
-        self._supply = CandidateSupply(folder, spec, store)
+        self._told, self._telling = told, Telling(spec, store, told)
+        self._supply = CandidateSupply(folder, spec, store, workers or InTurn())
         self._trained: TrainedModel | None = None
         self._trained_on = 0
         base = folder.root
@@ -209,6 +210,11 @@ class CampaignRunner:
     def follow(self, calculation: Calculation) -> None:
         """Called when a calculation was started; overridden where it is to be shown."""
 
+    @classmethod
+    def workers(cls, folder: CampaignFolder, spec: CampaignSpec) -> AbstractContextManager[Workers]:
+        """Who relaxes and describes candidates; overridden where their work is to be shown."""
+        return open_workers(folder, spec)
+
     # --- the work -----------------------------------------------------------------------------
 
     def _recover(self) -> None:
@@ -227,21 +233,11 @@ class CampaignRunner:
     def _collect(self, calculations: tuple[str, ...]) -> None:
         for calculation_id in calculations:
             calculation = self.jobs.collect(calculation_id)
-            candidate = self.store.candidate(calculation.candidate)
+            if calculation.state in {CalculationState.DONE, CalculationState.FAILED}:
+                self._pass_notes.collected.append(calculation_id)
             if calculation.state is CalculationState.DONE:
-                self._pass_notes.collected.append(calculation_id)
                 self._supply.close_unstable([calculation])
-                self._told(
-                    f"{self._title(candidate)}: {self._values_of(calculation)}"
-                    f"{self._at(calculation)}"
-                )
-            elif calculation.state is CalculationState.FAILED:
-                self._pass_notes.collected.append(calculation_id)
-                self._told(
-                    f"{self._title(candidate)}: failed{self._at(calculation)}: {calculation.reason}"
-                )
-            else:
-                self._told(f"{self._title(candidate)}: started again ({calculation.reason})")
+            self._telling.collected(self.store.candidate(calculation.candidate), calculation)
 
     def _train(self, observations: list[Observation]) -> None:
         self._trained_on = results_in(observations)
@@ -258,12 +254,7 @@ class CampaignRunner:
             self._trained = None
             self._told(f"no model yet, exploring on: {error}")
             return
-        card = self._trained.card
-        mae = card.metrics.get("mae")
-        self._told(
-            f"trained {card.surrogate} on {card.n_observations} observations"
-            + (f"; cross-validated MAE {mae:.2f} ({self._scale()})" if mae is not None else "")
-        )
+        self._telling.trained(self._trained.card)
 
     def _propose(self, n: int) -> list[Candidate]:
         proposed = self._supply.propose(n)
@@ -274,10 +265,7 @@ class CampaignRunner:
         screened = self._supply.screen(proposed)
         ready = sum(c.state is CandidateState.READY for c in screened)
         self._pass_notes.rejected += len(screened) - ready
-        self._told(
-            f"{'relaxed and ' if self.spec.relaxation.enabled else ''}filtered {len(screened)} "
-            f"candidates: {ready} ready, {len(screened) - ready} rejected"
-        )
+        self._telling.screened(len(screened), ready)
 
     def _select(self, *, explore: bool) -> Choice:
         """The model's best candidate and calculation, or while exploring the generator's next."""
@@ -286,10 +274,7 @@ class CampaignRunner:
         pool = self._supply.pool.open(without=active_candidates(self.store))
         chosen = pick(self.spec, self.store, self._picker, self._trained, pool)
         if 0 < chosen.scored < len(pool.ids):
-            self._told(
-                f"scored {chosen.scored:,} of {len(pool.ids):,} candidates within "
-                f"{self.spec.selection_seconds:g} s: the best of them is picked"
-            )
+            self._telling.shortened(chosen.scored, len(pool.ids))
         return chosen
 
     def _submit(self, chosen: Choice) -> Calculation | None:
@@ -313,10 +298,7 @@ class CampaignRunner:
             self.store.update_candidates([twin])
         else:
             self._pass_notes.picked.append(calculation.id)
-            self._told(
-                f"{self._title(candidate)}: started{self._at(calculation)}"
-                f"{self._expectation(chosen.prediction)}"
-            )
+            self._telling.started(candidate, calculation, chosen.prediction)
         return calculation
 
     def _learn(self) -> None:
@@ -339,53 +321,8 @@ class CampaignRunner:
         self.store.set_value(TO_LABEL, others or None)
         if calculation is not None:
             self._pass_notes.picked.append(calculation.id)
-            self._told(
-                f"{self._title(candidate)}: started at {calculation.fidelity}, for the potential to "
-                "learn from"
-            )
+            self._telling.labelled(candidate, calculation)
         return calculation
-
-    def _at(self, calculation: Calculation) -> str:
-        """The rung of a calculation, where there are several."""
-        return f" at {calculation.fidelity}" if len(self.spec.rungs) > 1 else ""
-
-    def _expectation(self, prediction: Prediction | None) -> str:
-        if prediction is None:
-            return ", picked without a model"
-        told = []
-        for target in self.spec.modelled:
-            own = prediction.others.get(target.name, prediction)
-            low, middle, high = (target.from_model(y) for y in interval_90(own.mean, own.std))
-            told.append(f"{middle:.3g} ({low:.2g} to {high:.2g}) {target.unit}".removesuffix(" 1"))
-        at = f" at {self.spec.calculation.fidelity}" if self.spec.ladder else ""
-        return f", expecting {', '.join(told)}{at}"
-
-    @staticmethod
-    def _title(candidate: Candidate) -> str:
-        return f"{candidate.formula} ({candidate.title})"
-
-    def _values_of(self, calculation: Calculation) -> str:
-        if calculation.kind == LABEL:
-            return "labelled"
-        values = [
-            o for o in self.store.observations(quarantined=True) if o.calculation == calculation.id
-        ]
-        found = unstable([calculation], values, self.spec.objective.property)
-        if found:
-            return f"dynamically unstable ({found[calculation.id]:.3g} THz)"
-        modelled = {target.name: target for target in self.spec.modelled}
-        shown = [
-            (f"{modelled[o.property].label} " if len(modelled) > 1 else "")
-            + f"{RELATIONS[o.bound]}{o.value:.4g} {o.unit}".removesuffix(" 1")
-            + (f" (quarantined: {o.quarantined})" if o.quarantined else "")
-            for o in values
-            if o.property in modelled
-        ]
-        return ", ".join(shown) or f"done, without a value of the {self.spec.target.label}"
-
-    def _scale(self) -> str:
-        target = self.spec.target
-        return f"log10 {target.unit}" if target.transform == "log10" else target.unit
 
     def _hours(self) -> float:
         return self._hours_before + (time.time() - self._started) / 3600.0
@@ -398,6 +335,7 @@ def run_campaign(
 ) -> Stop:
     """Check a campaign, hold its lease, steer it to its end and write its report.
 
+    Where the store or the disk goes away meanwhile, it waits and goes on from what the store holds.
     Raises CampaignError listing every problem, LeaseHeldError where another process steers it.
     """
     from discover.preflight import check_folder, check_unchanged, note_beginning
@@ -408,7 +346,13 @@ def run_campaign(
         with SteeringLease(store) as lease:
             check_unchanged(store, spec, str(folder.spec_file))
             note_beginning(store, spec)
-            stop = runner_class(folder, spec, store, lease, told).run()
+            with runner_class.workers(folder, spec) as workers:
+                stop = outlast(
+                    lambda: runner_class(folder, spec, store, lease, told, workers).run(),
+                    lease,
+                    folder.root,
+                    told,
+                )
         write_report(folder, spec, store)
     return stop
 

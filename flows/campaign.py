@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -25,11 +26,14 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Crashed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from discover.campaign import CampaignSpec
 from discover.folder import CampaignFolder
 from discover.records import ACTIVE_STATES, Calculation, CalculationState
 from discover.report.page import markdown_report
 from discover.runner import CampaignRunner, run_campaign
 from discover.steering import FAILURE_BUDGET, Action, Stop
+from discover.workers import Workers
+from flows.workers import prefect_workers
 
 Result = TypeVar("Result")
 LOG = logging.getLogger("discover.campaign")
@@ -76,6 +80,11 @@ class PrefectRunner(CampaignRunner):
         calculate.with_options(
             task_run_name=f"calculate {candidate.formula} {candidate.title}"
         ).submit(self, calculation.id)
+
+    @classmethod
+    def workers(cls, folder: CampaignFolder, spec: CampaignSpec) -> AbstractContextManager[Workers]:
+        """As the base class; several workers are those of a Prefect task runner."""
+        return prefect_workers(folder, spec)
 
     def record(self, actions: tuple[Action, ...]) -> None:
         """As the base class; renews the ranking, the picture and the progress on the dashboard.
