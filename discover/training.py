@@ -50,8 +50,9 @@ def training_data(
     """Descriptors, rungs and targets (model scale) of these observations, grouped by formula.
 
     One column for each of `spec.modelled`; a candidate of which a property is not known has a gap there.
-    Values that are bounds are censored. Imported values of another fidelity are told from the campaign's
-    own by one more column of `x` (`observed.has_foreign`).
+    Standard errors that came with values are their noise. Values that are bounds are censored. Imported
+    values of another fidelity are told from the campaign's own by one more column of `x`
+    (`observed.has_foreign`).
     """
     import torch
 
@@ -67,6 +68,7 @@ def training_data(
     return TrainingData(
         x=torch.from_numpy(with_rung(with_source(features, known.own), known.rungs, rungs)),
         y=torch.from_numpy(known.values),
+        noise=_noise(spec, known),
         censored=_censored(spec, known),
         groups=torch.tensor([formulas[c.formula] for c in candidates]),
         fidelities=rungs,
@@ -84,6 +86,19 @@ def _censored(spec: CampaignSpec, known: KnownRows) -> Tensor | None:
             if observation.bound is not None:
                 table[row, columns[observation.property]] = SIDES[observation.bound]
     return table if bool(table.any()) else None
+
+
+def _noise(spec: CampaignSpec, known: KnownRows) -> Tensor | None:
+    """The standard errors that came with values (k x p, model scale), not a number without; or None."""
+    import torch
+
+    columns = {target.name: column for column, target in enumerate(spec.modelled)}
+    table = torch.full(known.values.shape, torch.nan, dtype=torch.float64)
+    for row, observations in enumerate(known.observations):
+        for observation in observations:
+            if observation.uncertainty is not None:
+                table[row, columns[observation.property]] = observation.uncertainty
+    return None if bool(table.isnan().all()) else table
 
 
 def train(

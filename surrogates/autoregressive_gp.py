@@ -32,17 +32,25 @@ class AutoregressiveGP(GaussianModel):
     (2000), eq. 1). Each δ_m is a Gaussian process of its own with a constant, a Matérn-5/2 part with
     one length scale for all descriptors (as in `SharedScaleGP`), and a part that differs from crystal
     to crystal: what no descriptor tells but the dearer fidelity shares. The lower fidelities have
-    noise besides, which it does not share.
+    noise besides, which it does not share. `noise` (n) are known standard deviations of the values.
 
     With `coupled=False` every ρ is zero: each fidelity is a process alone. With several fidelities, the
     last column of every input (b x q x (d + 1)) is the fidelity's index, 0 for the cheapest.
     """
 
-    def __init__(self, x: Tensor, y: Tensor, fidelities: int, *, coupled: bool = True) -> None:
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor,
+        fidelities: int,
+        noise: Tensor | None = None,
+        *,
+        coupled: bool = True,
+    ) -> None:
         super().__init__()
         self._fidelities = fidelities
         self._coupled = coupled
-        self._data = {"x": x, "y": y}
+        self._data = {"x": x, "y": y} | ({} if noise is None else {"noise": noise})
         descriptors, _ = self._split(x)
         columns = int(varies(descriptors).sum())
         self.scaling = unit_box(descriptors)
@@ -113,7 +121,10 @@ class AutoregressiveGP(GaussianModel):
         x = self._data["x"]
         if self._distances is None:
             self._distances = self._distance(x, x)
-        return self._covariance(x, x, self._distances) + torch.diag(self._noise(x))
+        noise = self._noise(x)
+        if "noise" in self._data:
+            noise = noise + (self._data["noise"] / self.scale).square()
+        return self._covariance(x, x, self._distances) + torch.diag(noise)
 
     def _noise(self, x: Tensor) -> Tensor:
         noise = torch.cat([self.log_noise.exp(), self.log_noise.new_zeros(1)]) + FLOOR
@@ -176,7 +187,7 @@ class AutoregressiveGP(GaussianModel):
     @classmethod
     def restore(cls, settings: Mapping[str, Any], tensors: dict[str, Tensor]) -> AutoregressiveGP:
         """Inverse of `dump`."""
-        model = cls(tensors["x"], tensors["y"], **settings)
+        model = cls(tensors["x"], tensors["y"], noise=tensors.get("noise"), **settings)
         for name, parameter in model.named_parameters():
             parameter.data.copy_(tensors[f"fitted.{name}"])
         model.requires_grad_(requires_grad=False)

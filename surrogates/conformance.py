@@ -178,38 +178,8 @@ class SurrogateConformance:
         torch.testing.assert_close(one.variance, two.variance, rtol=1e-9, atol=1e-9)
 
 
-class TabularConformance(SurrogateConformance):
-    """What a surrogate that takes all of `TrainingData` must do besides: most of them.
-
-    Several targets, missing values, bounds and known noise.
-    """
-
-    def test_each_target_learns_from_the_rows_that_have_it(self, surrogate: Surrogate) -> None:
-        """Two targets with gaps: b x q x 2, each as if it were alone; saved and back the same."""
-        data, x = example_data(self.rows), example_data(4, seed=1).x
-        y = torch.cat([data.y, 10 - 3 * data.y], dim=1)
-        y[: self.rows // 4, 0] = torch.nan
-        y[-self.rows // 4 :, 1] = torch.nan
-        both = TrainingData(data.x, y)
-        model = surrogate.fit(both, self.seed)
-        with torch.no_grad():
-            posterior = model.posterior(x.reshape(2, 2, -1))
-            assert model.num_outputs == 2
-            assert posterior.mean.shape == posterior.variance.shape == (2, 2, 2)
-            together = model.posterior(x)
-            alone = surrogate.fit(both.output(1), self.seed).posterior(x)
-            again = restore(*dump(model)).posterior(x) if hasattr(model, "dump") else together
-        torch.testing.assert_close(together.mean[:, 1:], alone.mean, rtol=1e-2, atol=1e-3)
-        torch.testing.assert_close(together.variance[:, 1:], alone.variance, rtol=1e-2, atol=1e-3)
-        torch.testing.assert_close(together.mean, again.mean, rtol=1e-9, atol=1e-9)
-        torch.testing.assert_close(together.variance, again.variance, rtol=1e-7, atol=1e-9)
-
-    def test_a_target_that_cannot_be_fitted_is_named(self, surrogate: Surrogate) -> None:
-        """SurrogateError with its number."""
-        data = example_data(self.rows)
-        y = torch.cat([data.y, torch.ones_like(data.y)], dim=1)
-        with pytest.raises(SurrogateError, match="target 1"):
-            surrogate.fit(TrainingData(data.x, y), self.seed)
+class UncertainValuesConformance(SurrogateConformance):
+    """What a surrogate that takes bounds and known noise must do besides: all of ours."""
 
     def test_a_bound_pushes_the_prediction_beyond_it(self, surrogate: Surrogate) -> None:
         """Lower where the true values are below `y` than where they are `y`, and higher where above."""
@@ -239,6 +209,37 @@ class TabularConformance(SurrogateConformance):
             with torch.no_grad():
                 predictions.append(float(model.posterior(data.x[:1]).mean))
         assert predictions[1] < predictions[0]
+
+
+class TabularConformance(UncertainValuesConformance):
+    """What a surrogate that models each of several targets alone must do besides."""
+
+    def test_each_target_learns_from_the_rows_that_have_it(self, surrogate: Surrogate) -> None:
+        """Two targets with gaps: b x q x 2, each as if it were alone; saved and back the same."""
+        data, x = example_data(self.rows), example_data(4, seed=1).x
+        y = torch.cat([data.y, 10 - 3 * data.y], dim=1)
+        y[: self.rows // 4, 0] = torch.nan
+        y[-self.rows // 4 :, 1] = torch.nan
+        both = TrainingData(data.x, y)
+        model = surrogate.fit(both, self.seed)
+        with torch.no_grad():
+            posterior = model.posterior(x.reshape(2, 2, -1))
+            assert model.num_outputs == 2
+            assert posterior.mean.shape == posterior.variance.shape == (2, 2, 2)
+            together = model.posterior(x)
+            alone = surrogate.fit(both.output(1), self.seed).posterior(x)
+            again = restore(*dump(model)).posterior(x) if hasattr(model, "dump") else together
+        torch.testing.assert_close(together.mean[:, 1:], alone.mean, rtol=1e-2, atol=1e-3)
+        torch.testing.assert_close(together.variance[:, 1:], alone.variance, rtol=1e-2, atol=1e-3)
+        torch.testing.assert_close(together.mean, again.mean, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(together.variance, again.variance, rtol=1e-7, atol=1e-9)
+
+    def test_a_target_that_cannot_be_fitted_is_named(self, surrogate: Surrogate) -> None:
+        """SurrogateError with its number."""
+        data = example_data(self.rows)
+        y = torch.cat([data.y, torch.ones_like(data.y)], dim=1)
+        with pytest.raises(SurrogateError, match="target 1"):
+            surrogate.fit(TrainingData(data.x, y), self.seed)
 
 
 def ladder_data(rows: int, dear: int, seed: int = 0) -> TrainingData:

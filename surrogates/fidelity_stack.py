@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from discover import plugins
 from discover.errors import SurrogateError
 from surrogates.base import Surrogate, TrainingData
-from surrogates.scaling import require_fittable, require_plain
+from surrogates.tabular import TabularSurrogate
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from surrogates.stacked_model import StackedModel
 
 
-class FidelityStack:
+class FidelityStack(TabularSurrogate):
     """The surrogate `base` at each fidelity, which sees the value below beside the descriptors.
 
     A value is a straight line in the one below it, plus what `base` learns of the difference from the
@@ -28,14 +28,12 @@ class FidelityStack:
     def __init__(self, base: str = "deep-ensemble") -> None:
         self._base: Surrogate = plugins.create("surrogates", base)
 
-    def fit(self, data: TrainingData, seed: int) -> StackedModel:
+    def fit_exact(self, data: TrainingData, seed: int) -> StackedModel:
         """Fits the fidelities, cheap to dear; SurrogateError where one of them cannot be fitted."""
         import torch
 
         from surrogates.stacked_model import Level, StackedModel
 
-        require_fittable(data)
-        require_plain(data)
         x, y = data.descriptors.double(), data.y.double()
         of_row = data.x[:, -1].long() if data.fidelities > 1 else torch.zeros(len(x)).long()
         levels: list[Level] = []
@@ -43,6 +41,7 @@ class FidelityStack:
             rows = of_row == fidelity
             inputs, values = x[rows], y[rows]
             groups = None if data.groups is None else data.groups[rows]
+            noise = None if data.noise is None else data.noise[rows]
             line = (0.0, 0.0)
             if levels:
                 below, _ = StackedModel(levels).marginals(inputs)
@@ -50,7 +49,7 @@ class FidelityStack:
                 inputs = torch.cat([inputs, below.unsqueeze(-1)], dim=-1)
                 values = values - line[0] - line[1] * below.unsqueeze(-1)
             try:
-                model = self._base.fit(TrainingData(inputs, values, groups), seed)
+                model = self._base.fit(TrainingData(inputs, values, groups, noise=noise), seed)
             except SurrogateError as error:
                 raise SurrogateError(
                     f"fidelity {fidelity} of {data.fidelities}: {error}"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from surrogates.base import TrainingData
-from surrogates.scaling import require_fittable, require_plain
+from surrogates.tabular import TabularSurrogate, known_noise
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
 
 
-class MultiFidelityGP:
+class MultiFidelityGP(TabularSurrogate):
     """Autoregressive Gaussian process over candidates and fidelities, and how far to believe it.
 
     Cheap methods fail grossly now and then: a potential may be off by a factor of ten for one crystal
@@ -28,22 +28,18 @@ class MultiFidelityGP:
     def __init__(self, doubt: Annotated[float, Field(ge=0, lt=1)] = 0.15) -> None:
         self._doubt = doubt
 
-    def fit(self, data: TrainingData, seed: int) -> Model:  # noqa: ARG002 - it draws nothing
-        """Maximum a posteriori fits in float64.
-
-        Raises SurrogateError where `data` cannot support a fit or the optimizer finds none.
-        """
+    def fit_exact(self, data: TrainingData, seed: int) -> Model:  # noqa: ARG002 - it draws nothing
+        """Maximum a posteriori fits in float64; SurrogateError where the optimizer finds none."""
         from surrogates.autoregressive_gp import AutoregressiveGP
         from surrogates.descent import descend
         from surrogates.mixture_model import MixtureModel
 
-        require_fittable(data)
-        require_plain(data)
         x, y, fidelities = data.x.double(), data.y.double(), data.fidelities
-        coupled = descend(AutoregressiveGP(x, y, fidelities))
+        noise = known_noise(data)
+        coupled = descend(AutoregressiveGP(x, y, fidelities, noise))
         if fidelities == 1 or not self._doubt:
             return coupled
-        alone = descend(AutoregressiveGP(x, y, fidelities, coupled=False))
+        alone = descend(AutoregressiveGP(x, y, fidelities, noise, coupled=False))
         return MixtureModel(
             {"coupled": coupled, "alone": alone},
             {"coupled": 1 - self._doubt, "alone": self._doubt},

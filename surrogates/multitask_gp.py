@@ -12,13 +12,16 @@ from botorch.models.transforms.input import AffineInputTransform
 from botorch.models.transforms.outcome import Standardize
 from gpytorch.constraints import GreaterThan
 from gpytorch.kernels import IndexKernel, MaternKernel
+from gpytorch.likelihoods.hadamard_gaussian_likelihood import HadamardGaussianLikelihood
 from gpytorch.priors import LogNormalPrior
+from linear_operator.operators import DiagLinearOperator
 from linear_operator.settings import max_cholesky_size
 
 from surrogates.scaling import unit_box, varies
 
 if TYPE_CHECKING:
     from botorch.posteriors import Posterior
+    from linear_operator import LinearOperator
     from pydantic import JsonValue
     from torch import Tensor
 
@@ -32,10 +35,13 @@ class CoregionalizedGP(MultiTaskGP):  # type: ignore[misc]  # BoTorch is not typ
     """Exact GP of m properties at x (n x d), whose values y (n x m) may be missing (not a number).
 
     Matérn-5/2 with one length scale in the unit box, as in `SharedScaleGP`, times a covariance B of the
-    properties of full rank, each property standardized and with a noise of its own.
+    properties of full rank, each property standardized and with a noise of its own. `noise` (n x m) are
+    known standard deviations beyond that, not a number where there is none.
     """
 
-    def __init__(self, x: Tensor, y: Tensor, *, outputs: str = "first") -> None:
+    def __init__(
+        self, x: Tensor, y: Tensor, noise: Tensor | None = None, *, outputs: str = "first"
+    ) -> None:
         properties, columns = y.shape[1], x.shape[1]
         row, task = (~y.isnan()).nonzero(as_tuple=True)
         shift = y.nanmean(dim=0)
@@ -57,6 +63,10 @@ class CoregionalizedGP(MultiTaskGP):  # type: ignore[misc]  # BoTorch is not typ
                 outcome_transform=None,
                 input_transform=_scaled_but_for_the_property(x),
             )
+            if noise is not None:
+                known = (noise / scale)[row, task].nan_to_num(0.0).square()
+                learned: HadamardGaussianLikelihood = self.likelihood  # type: ignore[has-type]
+                self.likelihood = _PartlyKnownNoise(learned, self.train_inputs[0], known)
             # BoTorch's own lets properties only rise together
             of_properties = IndexKernel(properties, rank=properties, active_dims=[columns])
         of_properties.covar_factor.data = 0.7 * torch.eye(properties) + 0.1
@@ -64,7 +74,7 @@ class CoregionalizedGP(MultiTaskGP):  # type: ignore[misc]  # BoTorch is not typ
         self.covar_module = (of_points * of_properties).to(x)
         # the rows are standardized already; this takes the answers back to their scales
         self.outcome_transform = _standardized(shift, scale, self.num_outputs)
-        self._kept = {"x": x, "y": y}
+        self._kept = {"x": x, "y": y} | ({} if noise is None else {"noise": noise})
         self._settings: dict[str, JsonValue] = {"outputs": outputs}
 
     def posterior(self, X: Tensor, *args: Any, **options: Any) -> Posterior:  # noqa: N803
@@ -91,11 +101,36 @@ class CoregionalizedGP(MultiTaskGP):  # type: ignore[misc]  # BoTorch is not typ
     @classmethod
     def restore(cls, settings: Mapping[str, Any], tensors: dict[str, Tensor]) -> CoregionalizedGP:
         """Inverse of `dump`."""
-        model = cls(tensors["x"], tensors["y"], **settings)
+        model = cls(tensors["x"], tensors["y"], tensors.get("noise"), **settings)
         for name, parameter in model.named_parameters():
             parameter.data.copy_(tensors[f"fitted.{name}"])
         model.eval()
         return model
+
+
+class _PartlyKnownNoise(HadamardGaussianLikelihood):  # type: ignore[misc]
+    """The noise of `learned`, and more in the rows of `inputs` (k x (d + 1)): variances `known` (k)."""
+
+    def __init__(self, learned: HadamardGaussianLikelihood, inputs: Tensor, known: Tensor) -> None:
+        super().__init__(learned.num_tasks, task_feature_index=learned.task_feature_index)
+        self.noise_covar = learned.noise_covar
+        self._inputs, self._known = inputs, known
+
+    def _shaped_noise_covar(self, base_shape: Any, *params: Any, **options: Any) -> LinearOperator:
+        learned = super()._shaped_noise_covar(base_shape, *params, **options)
+        asked = params[0] if torch.is_tensor(params[0]) else params[0][0]
+        if not self._are_those_trained_on(asked):
+            return learned
+        return learned + DiagLinearOperator(self._known)
+
+    def _are_those_trained_on(self, asked: Tensor) -> bool:
+        """Whether these are the rows of the data, as they are or scaled to the unit box."""
+        if asked.shape != self._inputs.shape:
+            return False
+        descriptors, given = asked[:, :-1], self._inputs[:, :-1]
+        scaled = unit_box(given).transform(given)
+        same = torch.equal(asked[:, -1], self._inputs[:, -1])
+        return same and any(torch.allclose(descriptors, one) for one in (given, scaled))
 
 
 def _scaled_but_for_the_property(x: Tensor) -> AffineInputTransform:

@@ -32,14 +32,6 @@ def require_fittable(data: TrainingData) -> None:
         raise SurrogateError(f"every descriptor is constant in all {rows} rows")
 
 
-def require_plain(data: TrainingData) -> None:
-    """SurrogateError where values are bounds or have known noise, for surrogates that know neither."""
-    if data.censored is not None and bool(data.censored.any()):
-        raise SurrogateError("this surrogate takes no bounds (censored values): leave them out")
-    if data.noise is not None and not bool(data.noise.isnan().all()):
-        raise SurrogateError("this surrogate takes no known noise: leave it out")
-
-
 def varies(x: Tensor) -> Tensor:
     """Which of the d columns of `x` (n x d) are more than rounding noise around one value."""
     extent = x.amax(dim=-2) - x.amin(dim=-2)

@@ -53,23 +53,33 @@ class TabularSurrogate(ABC):
 
         if data.censored is None or not bool(data.censored.any()):
             return data
-        bound = data.censored[:, 0] != 0
-        exact = data.rows(~bound)
-        x, y, sides = data.x[bound], data.y[bound, 0].double(), data.censored[bound, 0].double()
+        exact = data.rows(data.censored[:, 0] == 0)
         if can_be_fitted(exact):
             model = self.fit_exact(exact, seed)
             with torch.no_grad():
-                posterior = model.posterior(x.double().unsqueeze(-2), observation_noise=True)
-                mean, std = posterior.mean.flatten(), posterior.variance.sqrt().flatten()
+                posterior = model.posterior(data.x.double().unsqueeze(-2), observation_noise=True)
+                mean, std = posterior.mean.flatten(1), posterior.variance.sqrt().flatten(1)
         else:  # nothing but bounds: each is as far beyond as the values are spread
-            mean, std = y, data.y.double().std().expand(len(y))
-        filled, spread = beyond(y, sides, mean, std)
-        values, noise = data.y.double().clone(), torch.full(data.y.shape, torch.nan).double()
-        if data.noise is not None:
-            noise = data.noise.double().clone()
-        values[bound, 0] = filled
-        noise[bound, 0] = (noise[bound, 0].nan_to_num(0.0).square() + spread.square()).sqrt()
-        return replace(data, y=values, noise=noise, censored=None)
+            mean, std = data.y.double(), data.y.double().std().expand(data.y.shape)
+        return with_bounds_filled(data, mean, std)
+
+
+def with_bounds_filled(data: TrainingData, mean: Tensor, std: Tensor) -> TrainingData:
+    """Values, and noise, in the place of bounds; `mean` and `std` (n x m) say what to expect there."""
+    import torch
+
+    if data.censored is None:
+        return data
+    bound = data.censored != 0
+    filled, spread = beyond(
+        data.y[bound].double(), data.censored[bound].double(), mean[bound], std[bound]
+    )
+    values, noise = data.y.double().clone(), torch.full(data.y.shape, torch.nan).double()
+    if data.noise is not None:
+        noise = data.noise.double().clone()
+    values[bound] = filled
+    noise[bound] = (noise[bound].nan_to_num(0.0).square() + spread.square()).sqrt()
+    return replace(data, y=values, noise=noise, censored=None)
 
 
 def can_be_fitted(data: TrainingData) -> bool:

@@ -244,3 +244,15 @@ def test_bounds_are_censored(spec: CampaignSpec, store: Store, computed: Add) ->
     assert data.censored is not None
     assert data.censored.flatten().tolist() == [-1, 1, 0]
     assert data.y.tolist() == plain.y.tolist()
+
+
+def test_standard_errors_are_noise(spec: CampaignSpec, store: Store, computed: Add) -> None:
+    for order in range(3):
+        computed(store, order, 10.0 + order, features=(float(order),))
+    observations = store.observations()
+    assert training_data(store, spec, observations).noise is None
+    observations[1] = observations[1].model_copy(update={"uncertainty": 0.3})
+    noise = training_data(store, spec, observations).noise
+    assert noise is not None
+    assert noise.flatten().isnan().tolist() == [True, False, True]
+    assert float(noise[1]) == pytest.approx(0.3)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from surrogates.conformance import MultiFidelityConformance, SurrogateConformance, ladder_data
+from surrogates.conformance import MultiFidelityConformance, TabularConformance, ladder_data
 from surrogates.fidelity_stack import FidelityStack, straight_line
 from surrogates.gaussian import joint_moments
 
 
-class TestOneFidelity(SurrogateConformance):
+class TestOneFidelity(TabularConformance):
     @pytest.fixture(scope="class")
     def surrogate(self) -> FidelityStack:
         return FidelityStack(base="gp")

@@ -9,13 +9,13 @@ import torch
 
 from surrogates import TrainingData
 from surrogates.autoregressive_gp import OFFSET_VARIANCE, AutoregressiveGP
-from surrogates.conformance import MultiFidelityConformance, SurrogateConformance, ladder_data
+from surrogates.conformance import MultiFidelityConformance, TabularConformance, ladder_data
 from surrogates.gaussian import joint_moments
 from surrogates.mixture_model import MixtureModel
 from surrogates.multi_fidelity import MultiFidelityGP
 
 
-class TestOneFidelity(SurrogateConformance):
+class TestOneFidelity(TabularConformance):
     """With one fidelity it is a surrogate like any other."""
 
     @pytest.fixture(scope="class")

@@ -9,14 +9,14 @@ import torch
 
 from discover.errors import SurrogateError
 from surrogates import TrainingData
-from surrogates.conformance import SurrogateConformance, example_data
+from surrogates.conformance import UncertainValuesConformance, example_data
 from surrogates.multitask import MultiTask
-from surrogates.persistence import load, save
+from surrogates.persistence import dump, load, restore, save
 
 NAN = float("nan")
 
 
-class TestConformance(SurrogateConformance):
+class TestConformance(UncertainValuesConformance):
     @pytest.fixture(scope="class")
     def surrogate(self) -> MultiTask:
         return MultiTask()
@@ -75,14 +75,27 @@ def test_all_properties_are_answered_for(tmp_path: Path) -> None:
             ),
             "target 1 has no two different values",
         ),
-        (
-            TrainingData(
-                example_data(5).x, example_data(5).y, censored=torch.ones(5, 1, dtype=torch.int8)
-            ),
-            "takes no bounds",
-        ),
     ],
 )
 def test_what_cannot_be_learned_from_is_refused(data: TrainingData, problem: str) -> None:
     with pytest.raises(SurrogateError, match=problem):
         MultiTask().fit(data, seed=0)
+
+
+def test_bounds_and_noise_of_several_properties() -> None:
+    data = scarce_and_plentiful(8)
+    y, censored = data.y.clone(), torch.zeros(data.y.shape, dtype=torch.int8)
+    bound = (~y[:, 1].isnan()).nonzero().flatten()[:3]
+    noise = torch.full_like(y, torch.nan)
+    noise[-4:, 1] = 0.5
+    means = []
+    for side in (-1, 1):
+        censored[bound, 1] = side
+        model = MultiTask(outputs="all").fit(
+            TrainingData(data.x, y, censored=censored, noise=noise), seed=0
+        )
+        with torch.no_grad():
+            means.append(model.posterior(data.x[bound]).mean[:, 1].mean())
+            again = restore(*dump(model)).posterior(data.x)
+            torch.testing.assert_close(model.posterior(data.x).mean, again.mean)
+    assert means[0] < means[1]
