@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A Slurm cluster of one node, this machine, for tests: everything of it lies in one folder, it listens
-# on loopback-only names and free ports, and it needs neither systemd nor the system's munge.
+# on loopback-only names and free ports, and it needs neither systemd nor the system's munge. Jobs of the
+# partition `urgent` preempt those of `debug`, which queue again, and of `yields`, which end.
 #
 #   deploy/slurm-test.sh start DIR    make the cluster in DIR and wait until it takes jobs
 #   deploy/slurm-test.sh daemon DIR slurmctld|slurmd    start one daemon again, after a kill
@@ -27,12 +28,31 @@ start_munge() {
     --log-file="$dir/munged.log" --seed-file="$dir/munged.seed" --num-threads=2 2>>"$dir/munged.err"
 }
 
+# Limits of memory need a cgroup (version 1) that may be written to, which few containers have.
+memory_can_be_limited() {
+  [ -d /sys/fs/cgroup/memory ] && mkdir "/sys/fs/cgroup/memory/try$$" 2>/dev/null \
+    && rmdir "/sys/fs/cgroup/memory/try$$"
+}
+
 configure() {
-  local host cores memory
+  local host cores memory task=none
   host="$(hostname -s)"
+  node="t$$"
   cores="$(nproc --all)"
   memory="$(awk '/^MemTotal/ {print int($2 / 1024 * 0.8)}' /proc/meminfo)"
   mkdir -p "$dir/state" "$dir/spool"
+  if memory_can_be_limited; then
+    task=cgroup
+    cat >"$dir/cgroup.conf" <<CONF
+CgroupPlugin=cgroup/v1
+CgroupMountpoint=/sys/fs/cgroup
+CgroupAutomount=no
+ConstrainRAMSpace=yes
+ConstrainSwapSpace=yes
+AllowedSwapSpace=0
+MinRAMSpace=5
+CONF
+  fi
   cat >"$SLURM_CONF" <<CONF
 ClusterName=test
 SlurmctldHost=$host(127.0.0.1)
@@ -44,9 +64,12 @@ AuthType=auth/munge
 AuthInfo=socket=$dir/munge.socket
 CredType=cred/munge
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
+TaskPlugin=task/$task
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
+SelectTypeParameters=CR_Core_Memory
+DefMemPerCPU=$((memory / cores / 2))
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
 ReturnToService=2
 SlurmdTimeout=30
@@ -61,8 +84,10 @@ SlurmctldPidFile=$dir/slurmctld.pid
 SlurmdPidFile=$dir/slurmd.pid
 SlurmctldLogFile=$dir/slurmctld.log
 SlurmdLogFile=$dir/slurmd.log
-NodeName=$host NodeAddr=127.0.0.1 CPUs=$cores RealMemory=$memory State=UNKNOWN
-PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+NodeName=$node NodeHostname=$host NodeAddr=127.0.0.1 CPUs=$cores RealMemory=$memory State=UNKNOWN
+PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=yields Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=CANCEL
+PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=9
 CONF
 }
 
@@ -101,7 +126,9 @@ case "$action" in
   daemon) "${3:?which daemon}" ;;
   stop)
     timeout 10 scancel --user="$(id -un)" --signal=KILL --full 2>/dev/null || true
+    node="$(sed -n 's/^NodeName=\([^ ]*\).*/\1/p' "$SLURM_CONF" 2>/dev/null || true)"
     for daemon in slurmd slurmctld munged; do end "$daemon"; done
+    [ -n "$node" ] && find "/sys/fs/cgroup/memory/slurm_$node" -depth -type d -exec rmdir {} + 2>/dev/null || true
     ;;
   *) say_usage ;;
 esac

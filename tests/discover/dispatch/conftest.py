@@ -20,6 +20,11 @@ class SlurmCluster:
 
     folder: Path
 
+    @property
+    def node(self) -> str:
+        """Name of its node."""
+        return self._ask("sinfo", "--noheader", "--format=%N").strip()
+
     def daemon(self, name: str) -> Process:
         """`slurmctld` or `slurmd`."""
         return Process.of(int((self.folder / f"{name}.pid").read_text()))
@@ -39,7 +44,7 @@ class SlurmCluster:
         """What an administrator does after slurmctld has forgotten jobs that run: it gives their ids
         again, and then holds the new job and drains the node.
         """
-        node, _, state = self._ask("sinfo", "--noheader", "--format=%n %t").strip().partition(" ")
+        node, _, state = self._ask("sinfo", "--noheader", "--format=%N %t").strip().partition(" ")
         if state.startswith("drain"):
             self._ask("scontrol", "update", f"NodeName={node}", "State=RESUME")
         waiting = self._ask("squeue", "--noheader", "--states=PD", "--format=%i %r")

@@ -111,6 +111,7 @@ class Server:
         code = await child.wait()
         await process.stdout.drain()
         process.exit(code)
+        await process.wait_closed()
 
     def _do(self, work):
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
