@@ -40,7 +40,9 @@ class PBSScheduler(Scheduler):
     def _make_io(self) -> PBSIO:
         from qtoolkit.io.pbs import PBSIO
 
-        return PBSIO()
+        io = PBSIO()
+        io.job_id_regex = r"^\d+(\[\d*\])?(\.[\w.-]+)?$"  # qtoolkit has the brackets at the end
+        return io
 
     def script(self, request: Request, body: str) -> str:
         """The whole job script; nodes are asked for as equal chunks."""

@@ -15,6 +15,12 @@ from discover.dispatch.machines import (
 )
 from discover.errors import MachineError
 
+BULK = """\
+scheduler: slurm
+bulk:
+  resources: {cores_per_task: 4, wall_time_minutes: 10}
+"""
+
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
@@ -51,6 +57,24 @@ def test_a_profile_of_ones_own_wins(own):
         ("scheduler: pbs\nresources: {directives: ['#SBATCH -x']}\n", "must begin with '#PBS '"),
         ("scheduler: slurm\nresources: {queue: 'a b; rm'}\n", "resources.queue: string should"),
         ("scheduler: slurm\nscheduler: pbs\n", "the key 'scheduler' stands twice"),
+        (f"{BULK}  kinds: [alg]\n", "bulk.kinds: 'alg': there is no such calculation; did you"),
+        (f"{BULK}  idle: 1\n", "bulk.idle: unknown key; did you mean 'idle_seconds'"),
+        (f"{BULK}  save_seconds: 400\n", "bulk.save_seconds: must be less than half"),
+        (
+            f"{BULK}kinds: {{agl: {{nodes: 2}}}}\n",
+            "kinds.agl.nodes: a packed job has a part of one",
+        ),
+        (f"{BULK}kinds: {{agl: {{cores_per_task: 5}}}}\n", "5 cores do not fit into the 4 of"),
+        (f"{BULK}kinds: {{agl: {{gpus_per_node: 1}}}}\n", "kinds.agl.gpus_per_node: more than"),
+        ("scheduler: slurm\nbulk: {allocations: 2}\n", "bulk.resources: "),
+        ("scheduler: slurm\nbulk: {resources: {nods: 1}}\n", "bulk.resources.nods: unknown key"),
+        (
+            "scheduler: slurm\nbulk: {resources: {cores_per_task: 2}}\n",
+            "bulk.resources.wall_time_minutes: say how much",
+        ),
+        ("scheduler: slurm\nhost: login\n", "remote_dir: needed where host is given"),
+        ("scheduler: slurm\nremote_dir: /x\n", "remote_dir: without host it means nothing"),
+        ("scheduler: slurm\nhost: -oProxyCommand=x\n", "host: string should match"),
         ("- slurm\n", "must hold keys and values"),
     ],
 )

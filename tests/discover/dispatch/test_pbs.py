@@ -2,6 +2,7 @@
 
 import os
 import stat
+from dataclasses import replace
 
 import pytest
 
@@ -106,6 +107,25 @@ def test_the_header_asks_for_what_the_profile_says():
         "#PBS -j oe",
         "#PBS -l filesystems=home",
     }
+
+
+def test_an_array_is_asked_for_at_once_and_seen_one_by_one(programs):
+    """As the server shows it: `qstat -t` and `qstat 12[2].pbs01`; a job of one is no array."""
+    scheduler = PBSScheduler(10)
+    request = Request("d1", MachineProfile(scheduler="pbs").resources, 1, 60, None)
+    lines = scheduler.script(replace(request, array=3), "echo body\n").splitlines()
+    assert "#PBS -J 1-3" in lines
+    assert "#PBS -o scheduler.log.^array_index^" in lines
+    assert "-J" not in scheduler.script(replace(request, array=1), "echo body\n")
+    programs("qselect", "12[].pbs01\n")
+    (found,) = scheduler.find("d1")
+    ids = [scheduler.element(found, index) for index in (1, 2)]
+    assert ids == ["12[1].pbs01", "12[2].pbs01"]
+    assert scheduler.element("13.pbs01", 1) == "13.pbs01"
+    programs("qstat", job(ids[0], state="R") + job(ids[1], state="X", more="Exit_status = -29"))
+    seen = scheduler.look(ids)
+    assert [seen[native_id].state for native_id in ids] == [RUNNING, ENDED]
+    assert seen[ids[1]].cause == "time"
 
 
 @pytest.mark.parametrize(

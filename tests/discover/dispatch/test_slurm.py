@@ -268,13 +268,14 @@ def test_the_header_asks_for_what_the_profile_says():
             },
         }
     )
-    request = Request("d1", machine.resources, 3, 5400, 64000)
+    request = Request("d1", machine.resources, 3, 5400, 64000, array=7)
     lines = SlurmScheduler(10).script(request, "echo body\n").splitlines()
     assert lines[0] == "#!/bin/bash"
     assert lines[-1] == "echo body"
     assert set(filter(None, lines[1:-1])) == {
         "#SBATCH --partition=long",
         "#SBATCH --job-name=d1",
+        "#SBATCH --array=1-7",
         "#SBATCH --nodes=2",
         "#SBATCH --ntasks-per-node=16",
         "#SBATCH --cpus-per-task=3",
