@@ -28,6 +28,9 @@ LONGEST_PAUSE_SECONDS = 900.0
 ANSWER_SECONDS = 20.0
 LEFT_ALONE = frozenset({"CANCELLED", "CANCELLING"})
 WAITING = frozenset({"SCHEDULED", "PAUSED"})
+STARTING = frozenset({"PENDING", "RUNNING"})
+STARTING_SECONDS = 120.0
+"""After so long a run that steers nothing is not one that starts, but one whose process is gone."""
 FAILED = "FAILED"
 
 
@@ -86,6 +89,8 @@ class LaunchedCampaigns:
         last = _last_run(spec.name, api_url)
         if last in LEFT_ALONE or last in WAITING or (last == FAILED and not begun):
             return  # cancelled by a user, waiting for its turn, or refused before it began
+        if last in STARTING and now < waited.since + STARTING_SECONDS:
+            return
         waited.since = now
         waited.pause_seconds = min(2 * waited.pause_seconds, LONGEST_PAUSE_SECONDS)
         self._told(f"campaign {spec.name} is not over and nobody steers it: launched again")

@@ -74,7 +74,7 @@ def spec(number: int, calculations: int, job_seconds: float, slurm: Slurm | None
                 "name": "prototypes",
                 "options": {
                     "prototypes": ["rocksalt", "zincblende", "CsCl", "fluorite"],
-                    "elements": ["Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"],
+                    "elements": ["Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au", "O", "N", "C"],
                 },
             },
             "pool": {"size": 6, "batch": 3},
@@ -86,7 +86,12 @@ def spec(number: int, calculations: int, job_seconds: float, slurm: Slurm | None
             "acquisition": {"name": "ucb"},
             "initial": 5,
             "retrain_every": 5,
-            "calculation": {"kind": NAME, "engine": "emt", "settings": {"seconds": job_seconds}},
+            "calculation": {
+                "kind": NAME,
+                "engine": "potential",
+                "engine_settings": {"potential": "emt"},
+                "settings": {"seconds": job_seconds},
+            },
             "dispatch": {
                 "name": "slurm" if by_slurm else "local",
                 "machine": "soak" if by_slurm else None,

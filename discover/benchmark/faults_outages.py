@@ -117,10 +117,16 @@ def fill_disk(folder: Path, seconds: float) -> None:
         path.unlink(missing_ok=True)
 
 
-def lock_stores(stores: Sequence[Path], seconds: float) -> None:
-    """Keep everybody from reading or writing these SQLite stores for so long."""
+def lock_stores(
+    stores: Sequence[Path], seconds: float, locked: Callable[[], object] = lambda: None
+) -> None:
+    """Keep everybody from reading or writing these SQLite stores for so long, from `locked` on."""
     command = [sys.executable, "-m", "discover.benchmark.faults_lock", str(seconds)]
-    subprocess.run([*command, *map(str, stores)], check=True, stdout=subprocess.DEVNULL)
+    with subprocess.Popen([*command, *map(str, stores)], stdout=subprocess.PIPE) as locking:
+        if locking.stdout is not None and locking.stdout.readline():
+            locked()
+    if locking.returncode != 0:
+        raise DiscoverError("the stores could not be locked")
 
 
 class Slurm:

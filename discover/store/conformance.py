@@ -459,6 +459,28 @@ class StoreConformance:
         store.acquire_lease(lease("second", 160.5), replacing="dead")
         assert store.lease() == lease("second", 160.5)
 
+    def test_a_fenced_store_changes_nothing_without_the_lease(self, store: Store) -> None:
+        store.acquire_lease(lease("first", 100.0))
+        store.fence("first")
+        store.add_candidates([candidate(1)])
+        store.renew_lease("first", 101.0)
+        store.acquire_lease(lease("second", 102.0), replacing="first")
+        for change in (
+            lambda: store.add_candidates([candidate(2)]),
+            lambda: store.update_candidates([candidate(1)]),
+            lambda: store.add_calculation(calculation(1)),
+            lambda: store.add_observations([observation(1)]),
+            lambda: store.set_value("stopped", "now"),
+            lambda: store.renew_lease("first", 103.0),
+        ):
+            with pytest.raises(LeaseHeldError):
+                change()
+        assert list(store.candidates()) == [candidate(1)]
+        assert store.calculations() == store.observations() == []
+        store.fence(None)
+        store.set_value("stopped", "now")
+        assert store.value("stopped") == "now"
+
     def test_only_the_holder_releases_the_lease(self, store: Store) -> None:
         store.release_lease("nobody")
         store.acquire_lease(lease("first", 100.0))

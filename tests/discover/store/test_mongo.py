@@ -8,13 +8,21 @@ import os
 import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import mongomock
 import pymongo
+import pymongo.errors
 import pytest
 
-from discover.errors import LeaseHeldError, MissingDependencyError, StateConflictError, StoreError
-from discover.records import CalculationState
+from discover.errors import (
+    LeaseHeldError,
+    MissingDependencyError,
+    StateConflictError,
+    StoreError,
+    StoreOutageError,
+)
+from discover.records import CalculationState, ModelCard
 from discover.store import FORMAT_VERSION, open_store
 from discover.store.conformance import StoreConformance, calculation, candidate, lease
 from discover.store.mongo import MongoStore
@@ -132,9 +140,72 @@ def test_an_address_that_cannot_be_used(location):
         open_store(location, "campaign")
 
 
+def test_a_store_that_is_read_lays_nothing_out(database, campaign, open_campaign):
+    read = MongoStore(database, campaign, read_only=True)
+    assert list(read.candidates()) == read.calculations() == []
+    assert not [name for name in database.list_collection_names() if campaign in name]
+    open_campaign().add_candidates([candidate(1)])
+    assert list(read.candidates()) == [candidate(1)]
+    for write in (
+        lambda: read.add_candidates([candidate(2)]),
+        lambda: read.acquire_lease(lease("holder", 0.0)),
+        lambda: read.release_lease("holder"),
+        lambda: read.set_value("stop", True),
+    ):
+        with pytest.raises(StoreError, match="for reading only"):
+            write()
+
+
+def test_what_is_too_large_for_a_document_is_refused(open_campaign):
+    store = open_campaign()
+    store.set_value("large", "x" * (15 * 2**20))
+    with pytest.raises(StoreError, match=r"the value 'larger' takes 17 MB.*files of the job"):
+        store.set_value("larger", "x" * (17 * 2**20))
+    card = ModelCard(
+        id="card",
+        surrogate="gp",
+        created_at=1.0,
+        data_hash="",
+        n_observations=0,
+        observations=(),
+        fit_seconds=1.0,
+        metrics={},
+        details={"held_out": "x" * (17 * 2**20)},
+    )
+    with pytest.raises(StoreError, match="a ModelCard takes 17 MB"):
+        store.add_model_card(card)
+    assert store.value("larger") is None
+    assert store.model_cards() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (pymongo.errors.AutoReconnect("connection closed"), True),
+        (pymongo.errors.NetworkTimeout("timed out"), True),
+        (pymongo.errors.NotPrimaryError("not primary"), True),
+        (pymongo.errors.ServerSelectionTimeoutError("no primary"), True),
+        (pymongo.errors.WTimeoutError("waiting for replication timed out"), True),
+        (pymongo.errors.OperationFailure("out of disk space", 14031), True),
+        (pymongo.errors.OperationFailure("not authorized", 13), False),
+    ],
+)
+def test_what_may_be_over_in_a_while_is_an_outage(open_campaign, monkeypatch, error, passes):
+    store = open_campaign()
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(store, "_values", SimpleNamespace(find_one=fail, replace_one=fail))
+    for ask in (lambda: store.value("stop"), lambda: store.set_value("stop", True)):
+        with pytest.raises(StoreError) as told:
+            ask()
+        assert isinstance(told.value, StoreOutageError) is passes
+
+
 def test_a_server_that_does_not_answer(monkeypatch):
     monkeypatch.setattr("discover.store.mongo.ANSWER_MILLISECONDS", 50)
-    with pytest.raises(StoreError, match="MongoDB database 'x', campaign 'mine'"):
+    with pytest.raises(StoreOutageError, match="MongoDB database 'x', campaign 'mine'"):
         open_store("mongodb://127.0.0.1:9/x", "mine")
 
 
