@@ -33,7 +33,7 @@ def own(tmp_path, monkeypatch):
 
 def test_the_profiles_that_come_with_it_are_sound(own):
     found = {listed.name: listed for listed in machines()}
-    assert {"slurm", "slurm-gpu", "pbs"} <= set(found)
+    assert {"slurm", "slurm-gpu", "slurm-bulk", "slurm-ssh", "pbs"} <= set(found)
     assert [listed.problem for listed in found.values()] == [None] * len(found)
     assert load_machine("slurm-gpu").resources.gpus_per_node == 1
 
@@ -58,7 +58,7 @@ def test_a_profile_of_ones_own_wins(own):
         ("scheduler: slurm\nresources: {queue: 'a b; rm'}\n", "resources.queue: string should"),
         ("scheduler: slurm\nscheduler: pbs\n", "the key 'scheduler' stands twice"),
         (f"{BULK}  kinds: [alg]\n", "bulk.kinds: 'alg': there is no such calculation; did you"),
-        (f"{BULK}  idle: 1\n", "bulk.idle: unknown key; did you mean 'idle_seconds'"),
+        (f"{BULK}  idle_second: 1\n", "bulk.idle_second: unknown key; did you mean 'idle_seconds'"),
         (f"{BULK}  save_seconds: 400\n", "bulk.save_seconds: must be less than half"),
         (
             f"{BULK}kinds: {{agl: {{nodes: 2}}}}\n",
