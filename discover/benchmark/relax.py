@@ -47,7 +47,7 @@ def run(
     `torchsim` asks for it; where it cannot be, `told` says why.
     """
     chosen = load_potential(potential, Path.cwd())
-    crystals = _read(structures, n) if structures else _prototypes(chosen, n, seed)
+    crystals = _read(structures, n) if structures else prototypes(chosen, n, seed)
     foreign = [i for i, crystal in enumerate(crystals) if _unknown(chosen, crystal)]
     if foreign:
         told(f"left out, for elements that {chosen.name} does not know: structures {foreign}")
@@ -165,7 +165,8 @@ def _row(
     }
 
 
-def _prototypes(potential: Potential, n: int, seed: int) -> list[Crystal]:
+def prototypes(potential: Potential, n: int, seed: int) -> list[Crystal]:
+    """The first n crystals of the prototypes generator among the elements that the potential knows."""
     from generators import GeneratorContext
     from generators.chemistry import default_elements
     from generators.prototypes import PrototypeGenerator

@@ -1,0 +1,370 @@
+"""`discover benchmark extrapolation | replay`: surrogates and strategies judged on known data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from discover.cli.campaigns import Json
+from discover.cli.output import print_json
+
+if TYPE_CHECKING:
+    from discover.benchmark.datasets import Columns
+
+DataFiles = Annotated[
+    list[Path],
+    typer.Option(
+        "--data",
+        help="CSV, extxyz, CIF, or a folder of them (repeat it to join tables and structures).",
+    ),
+]
+Target = Annotated[str, typer.Option(help="Column with the property.")]
+Scale = Annotated[
+    Literal["log10", "none"], typer.Option("--transform", help="Scale on which models learn it.")
+]
+Formula = Annotated[str | None, typer.Option("--formula", help="Column of formulas.")]
+Smiles = Annotated[str | None, typer.Option("--smiles", help="Column of SMILES.")]
+Id = Annotated[
+    str | None, typer.Option("--id", help="Column that names rows and joins structures.")
+]
+Group = Annotated[
+    str | None, typer.Option("--group", help="Column of what must not be split; else the formula.")
+]
+Censored = Annotated[
+    str | None, typer.Option("--censored", help="Column that marks targets which are bounds.")
+]
+Described = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--features",
+        help="Descriptor, column or pattern of columns to describe rows by (repeat it); else by what "
+        "there is.",
+    ),
+]
+Excluded = Annotated[
+    list[str] | None, typer.Option("--exclude", help="Columns not to describe rows by (repeat it).")
+]
+DropInvalid = Annotated[
+    bool, typer.Option("--drop-invalid", help="Leave out rows that cannot be used, and list them.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the application."""
+    for command in (extrapolation, replay):
+        app.command()(command)
+
+
+def extrapolation(
+    data: DataFiles,
+    target: Target,
+    out: Annotated[Path, typer.Option(help="Folder for results, and for what a kill leaves.")],
+    *,
+    transform: Scale = "none",
+    splits: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="random, property, spacegroup, element, formula, cluster, time, file (repeat it, or "
+            "with commas); else all that the data allow."
+        ),
+    ] = None,
+    surrogates: Annotated[
+        list[str] | None, typer.Option(help="Surrogates (repeat it, or with commas).")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of splits and models.")] = 5,
+    split_file: Annotated[
+        Path | None, typer.Option(help="JSON with the rows of the split 'file', counted from 0.")
+    ] = None,
+    before: Annotated[
+        float | None, typer.Option(help="The split 'time' learns from the years before this one.")
+    ] = None,
+    year: Annotated[str | None, typer.Option(help="Column of years.")] = None,
+    spacegroup: Annotated[str | None, typer.Option(help="Column of space groups.")] = None,
+    formula: Formula = None,
+    smiles: Smiles = None,
+    id_column: Id = None,
+    group: Group = None,
+    censored: Censored = None,
+    features: Described = None,
+    exclude: Excluded = None,
+    drop_invalid: DropInvalid = False,
+    as_json: Json = False,
+) -> None:
+    """How surrogates predict outside of what they learned from, against train mean and forest."""
+    from discover.benchmark import extrapolation as benchmark
+    from discover.benchmark.datasets import Columns, load_data
+    from discover.benchmark.extrapolation_report import show
+    from discover.benchmark.extrapolation_splits import plan_splits
+
+    known = load_data(
+        data,
+        Columns(
+            target=target,
+            formula=formula,
+            smiles=smiles,
+            id=id_column,
+            group=group,
+            year=year,
+            censored=censored,
+            spacegroup=spacegroup,
+            features=tuple(listed(features)),
+            exclude=tuple(listed(exclude)),
+        ),
+        transform=transform,
+        drop_invalid=drop_invalid,
+        told=tell,
+    )
+    tell(known.in_words())
+    result = benchmark.run(
+        known,
+        plan_splits(known, listed(splits), split_file, before),
+        listed(surrogates)
+        or ["bayesian-ridge", "ilr", "gp-linear", "random-forest", "mixture", "auto"],
+        seeds=seeds,
+        out=out,
+        told=tell,
+    )
+    print_json(result) if as_json else show(result)
+
+
+def replay(
+    data: DataFiles,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column with the property (needed without --low); of several (repeat it) each with "
+            "its goal: COL:max or COL:min, then :log10 or :REFERENCE if wanted."
+        ),
+    ] = None,
+    low: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of a lower rung, cheap to dear (repeat it): replays a ladder."),
+    ] = None,
+    cost: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=0.0, help="Cost of each lower rung beside one at the target; 1/60 if left out."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for results.json and figure.png.")
+    ] = None,
+    *,
+    goal: Annotated[
+        Literal["max", "min", "extremes"], typer.Option(help="Wanted end of the property's range.")
+    ] = "max",
+    transform: Scale = "none",
+    top: Annotated[
+        str | None, typer.Option(help="Best rows to find: a number, or a share such as 5%.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Campaigns of each kind.")] = None,
+    initial: Annotated[
+        int | None, typer.Option(min=1, help="First candidates, in random order (at every rung).")
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option(min=2, help="Calculations; a quarter of the rows if left out.")
+    ] = None,
+    surrogate: Annotated[
+        list[str] | None, typer.Option(help="Surrogate (several: repeat it, or with commas).")
+    ] = None,
+    acquisition: Annotated[
+        list[str] | None, typer.Option(help="Acquisition (several: repeat it, or with commas).")
+    ] = None,
+    slots: Annotated[
+        int | None, typer.Option("--concurrency", "--slots", min=1, help="Calculations at once.")
+    ] = None,
+    sigma: Annotated[
+        float, typer.Option(min=0.0, help="Spread of log-normal run times; 0: all alike.")
+    ] = 0.0,
+    duration: Annotated[str | None, typer.Option(help="Column of run times.")] = None,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Also PHYSBO, BayBE, plain BoTorch and a forest.")
+    ] = False,
+    formula: Formula = None,
+    smiles: Smiles = None,
+    id_column: Id = None,
+    group: Group = None,
+    censored: Censored = None,
+    features: Described = None,
+    exclude: Excluded = None,
+    drop_invalid: DropInvalid = False,
+    as_json: Json = False,
+) -> None:
+    """Calculations until the best of known rows are found; with --low, what a ladder saves.
+
+    Without --low: every surrogate with every acquisition (and --peers) against random order, from the
+    same initial rows, with 4 calculations at once, 4 initial rows and 10 seeds unless told otherwise
+    (several targets: 10 initial rows, 40 calculations).
+    """
+    if low:
+        _replay_ladder(
+            data,
+            low,
+            cost=cost,
+            out=out,
+            top=top,
+            seeds=seeds,
+            initial=initial,
+            surrogate=surrogate,
+            acquisition=acquisition,
+            slots=slots,
+            as_json=as_json,
+        )
+        return
+    from discover.benchmark import campaign_benchmark as benchmark
+    from discover.benchmark.campaign_report import show
+    from discover.benchmark.campaigns import Settings
+    from discover.benchmark.datasets import Columns, load_data
+
+    if not target or out is None:
+        raise typer.BadParameter("give --target and --out (or --low, to replay a ladder)")
+    columns = Columns(
+        target=target[0],
+        formula=formula,
+        smiles=smiles,
+        id=id_column,
+        group=group,
+        censored=censored,
+        duration=duration,
+        features=tuple(listed(features)),
+        exclude=tuple(listed(exclude)),
+    )
+    if len(target) > 1:
+        if top is not None or peers or goal != "max" or transform != "none":
+            raise typer.BadParameter(
+                "--goal, --transform, --top and --peers are for one --target; of several each says "
+                "its own, as in COL:min:log10"
+            )
+        result = _replay_tradeoff(
+            data,
+            columns,
+            target,
+            surrogates=listed(surrogate) or ["gp"],
+            acquisitions=listed(acquisition) or ["qlognehvi", "parego", "logei"],
+            seeds=seeds or 10,
+            initial=initial or 10,
+            budget=budget or 40,
+            slots=slots or 4,
+            sigma=sigma,
+            drop_invalid=drop_invalid,
+            out=out,
+            show=not as_json,
+        )
+        if as_json:
+            print_json(result)
+        return
+    known = load_data(
+        data,
+        columns,
+        transform=transform,
+        drop_invalid=drop_invalid,
+        told=tell,
+    )
+    tell(known.in_words())
+    result = benchmark.run(
+        known,
+        Settings(
+            goal=goal,
+            initial=initial or 4,
+            budget=budget or min(len(known), max(60, len(known) // 4)),
+            concurrency=slots or 4,
+        ),
+        surrogates=listed(surrogate) or ["mixture"],
+        acquisitions=listed(acquisition) or ["informed-ucb"],
+        top=top or "1%",
+        seeds=seeds or 10,
+        sigma=sigma,
+        peers=peers,
+        out=out,
+        told=tell,
+    )
+    print_json(result) if as_json else show(result)
+
+
+def _replay_tradeoff(
+    data: list[Path],
+    columns: Columns,
+    targets: list[str],
+    *,
+    surrogates: list[str],
+    acquisitions: list[str],
+    seeds: int,
+    initial: int,
+    budget: int,
+    slots: int,
+    sigma: float,
+    drop_invalid: bool,
+    out: Path,
+    show: bool,
+) -> dict[str, Any]:
+    from discover.benchmark import tradeoff_benchmark as benchmark
+    from discover.benchmark.campaigns import Settings
+    from discover.benchmark.tradeoffs import Target, load_tradeoff
+
+    known = load_tradeoff(
+        data,
+        columns,
+        [Target.parse(text) for text in targets],
+        drop_invalid=drop_invalid,
+        told=tell,
+    )
+    tell(f"{known.data.in_words()}; {len(known.front)} on the front of {', '.join(targets)}")
+    result = benchmark.run(
+        known,
+        Settings(goal="max", initial=initial, budget=budget, concurrency=slots),
+        surrogates=surrogates,
+        acquisitions=acquisitions,
+        seeds=seeds,
+        sigma=sigma,
+        out=out,
+        told=tell,
+    )
+    if show:
+        benchmark.show(result)
+    return result
+
+
+def _replay_ladder(
+    data: list[Path],
+    low: list[str],
+    *,
+    cost: list[float] | None,
+    out: Path | None,
+    top: str | None,
+    seeds: int | None,
+    initial: int | None,
+    surrogate: list[str] | None,
+    acquisition: list[str] | None,
+    slots: int | None,
+    as_json: bool,
+) -> None:
+    from discover.benchmark import replay as benchmark
+
+    if top is not None and not top.isdecimal():
+        raise typer.BadParameter(f"--top {top!r}: with --low, a number of materials")
+    result = benchmark.run(
+        data,
+        low,
+        costs=cost or [1 / 60] * len(low),
+        out=out,
+        top=int(top or 5),
+        seeds=seeds or 20,
+        initial=initial or 3,
+        surrogate=(surrogate or ["multi-fidelity"])[0],
+        acquisition=(acquisition or ["logei"])[0],
+        slots=slots or 1,
+        told=tell,
+    )
+    print_json(result) if as_json else benchmark.show(result)
+
+
+def listed(words: list[str] | None) -> list[str]:
+    """What was given by repeating an option, by commas, or both."""
+    return [part.strip() for word in words or () for part in word.split(",") if part.strip()]
+
+
+def tell(line: str) -> None:
+    """Progress goes to stderr."""
+    typer.echo(line, err=True)
