@@ -61,6 +61,10 @@ def serve(request: AgentRequest) -> AgentAnswer:
         )
     except DiscoverError as error:
         return AgentAnswer(problem=str(error))
+    if not (folder := request.slots.parent).is_dir() and request.poll:
+        return AgentAnswer(
+            problem=f"{folder} is not there; if it was deleted, make it again, empty"
+        )
     refused: dict[Path, str] = {}
 
     def each(directories: tuple[Path, ...], do: Callable[[Path], Said]) -> dict[Path, Said]:

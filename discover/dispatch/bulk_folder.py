@@ -129,5 +129,10 @@ def note_end(job: Packed, cause: str, reason: str, exit_code: int | None = None)
     ).write(job.directory / EXIT)
 
 
+def added_at(path: Path) -> float:
+    """When the job of a file was first put into the queue (seconds since the epoch)."""
+    return int(path.stem.partition("-")[0]) / 1e9
+
+
 def _token(path: Path) -> str:
     return path.stem.partition("-")[2]

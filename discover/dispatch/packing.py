@@ -13,7 +13,15 @@ from discover.calculations.job import RESULT
 from discover.dispatch import submission as noted
 from discover.dispatch.asking import Asking
 from discover.dispatch.base import JobState, JobStatus
-from discover.dispatch.bulk_folder import CLAIMS, CLOSED, BulkFolder, Packed, note_end, read
+from discover.dispatch.bulk_folder import (
+    CLAIMS,
+    CLOSED,
+    BulkFolder,
+    Packed,
+    added_at,
+    note_end,
+    read,
+)
 from discover.dispatch.machines import Bulk
 from discover.dispatch.outcomes import Outcomes, end_of, started_at_of
 from discover.dispatch.queue_view import QueueView, View
@@ -25,6 +33,7 @@ from discover.files import write_atomically
 
 MOST_FRUITLESS = 3
 INDEX = '"${SLURM_ARRAY_TASK_ID:-${PBS_ARRAY_INDEX:-1}}"'
+LONGEST_GATHER = 5  # times gather_seconds, where jobs come one by one without end
 BLAMELESS = frozenset({"node", "preempted", "cancelled"})
 OVER = frozenset({JobState.ENDED, JobState.LOST})
 
@@ -232,8 +241,9 @@ class Packing:
         waiting = self._folder.waiting()
         if not waiting or self._queue.backs_off:
             return
-        youngest = max(int(path.stem.partition("-")[0]) for path in waiting.values()) / 1e9
-        if abs(time.time() - youngest) < self._bulk.gather_seconds:
+        since = [time.time() - added_at(path) for path in waiting.values()]
+        gather = self._bulk.gather_seconds
+        if 0 <= min(since) < gather and max(since) < LONGEST_GATHER * gather:
             return
         most = self._bulk.allocations - len(allocations)
         number = min(self._missing(waiting, allocations), most)

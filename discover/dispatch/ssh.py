@@ -60,8 +60,9 @@ class Login:
         self._copy(names, f"{parent}/", f"{self.host}:{there}/", more)
 
     def pull(self, there: str, names: Iterable[str], parent: Path, skip: Sequence[str]) -> None:
-        """Copy folders in the folder `there` into `parent`; what is there is what is wanted."""
-        more = [f"--exclude={pattern}" for pattern in skip]
+        """Copy folders in the folder `there` into `parent`, those that exist; errors as for `push`."""
+        more = ["--ignore-missing-args"]
+        more += [f"--exclude={pattern}" for pattern in skip]
         self._copy(names, f"{self.host}:{there}/", f"{parent}/", more)
 
     def _copy(self, names: Iterable[str], source: str, target: str, more: Sequence[str]) -> None:
