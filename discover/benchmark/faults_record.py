@@ -91,11 +91,14 @@ class Verdict:
 
 
 def judge_log(events: Sequence[Event], finished_at: dict[str, float]) -> list[str]:
-    """Jobs that ran twice at once, or again after their result was there (`finished_at`, by job)."""
+    """Jobs that ran twice at once, or again after their result was there.
+
+    `finished_at` is when, by campaign and job, written `campaign/job`.
+    """
     doubled = []
     by_job: dict[str, list[Event]] = defaultdict(list)
     for event in events:
-        by_job[event.job].append(event)
+        by_job[f"{event.campaign}/{event.job}"].append(event)
     for job, own in by_job.items():
         open_since: dict[int, float] = {}
         for event in sorted(own, key=lambda one: one.time):
@@ -150,7 +153,7 @@ def judge(folders: Iterable[CampaignFolder], events: Sequence[Event], seen: set[
             if result is None:
                 verdict.lost.append(f"{name}/{job}: its result file is gone")
                 continue
-            finished[job] = result["finished_at"]
+            finished[f"{name}/{job}"] = result["finished_at"]
             values[job] = result["values"][0]["value"] if result["values"] else math.nan
             if values[job] != said.get((name, job)):
                 verdict.lost.append(f"{name}/{job}: its file and its log differ")

@@ -181,8 +181,8 @@ def kind_of(words: list[str]) -> str:
         return "up"
     if "server" in told and "prefect" in " ".join(words):
         return "server"
-    if any(word.startswith(("prefect.", "prefect")) for word in words):
-        return "steering"
+    if any("multiprocessing.spawn" in word or word.startswith("prefect.") for word in words):
+        return "steering"  # Prefect starts flow runs as spawned processes
     return "other"
 
 

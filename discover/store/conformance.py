@@ -476,7 +476,8 @@ class StoreConformance:
             with pytest.raises(LeaseHeldError):
                 change()
         assert list(store.candidates()) == [candidate(1)]
-        assert store.calculations() == store.observations() == []
+        assert not store.calculations()
+        assert not store.observations()
         store.fence(None)
         store.set_value("stopped", "now")
         assert store.value("stopped") == "now"
