@@ -65,6 +65,7 @@ class CandidateSupply:
         """
         self._apply_draw()
         self._imported = known_beforehand(self._store, self._spec)
+        self.pool.expect(self._store.count_candidates()[CandidateState.READY])
         unfinished = []
         for candidate in self._store.candidates():
             self._known.add([candidate])

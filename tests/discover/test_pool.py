@@ -26,24 +26,33 @@ def candidate(number: int, formula: str = "NaCl") -> Candidate:
     )
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 200)), max_size=300))
-def test_behaves_like_an_ordered_set(steps: list[tuple[bool, int]]) -> None:
+@given(
+    st.lists(st.tuples(st.sampled_from(["add", "close", "open"]), st.integers(0, 60)), max_size=300)
+)
+def test_behaves_like_an_ordered_set(steps: list[tuple[str, int]]) -> None:
     pool, model, seen = Pool(), dict[str, int](), set[str]()
-    for add, number in steps:
+    pool.expect(3)
+    for what, number in steps:
         name = f"c{number}"
-        if add:
+        if what == "add":
             pool.add([candidate(number)])
             if name not in seen:
                 model[name] = number
             seen.add(name)
-        else:
+        elif what == "close":
             pool.close(name)
             model.pop(name, None)
-    ids, features, _ = pool.open()
-    assert ids == list(model)
+        else:
+            without = {name, "never seen"}
+            expected = [i for i in model if i not in without] or list(model)
+            assert pool.open(without).ids == expected
     assert len(pool) == len(model)
     if model:
         assert pool.first() == (next(iter(model)), 0)
+    ids, features, asked = pool.open()
+    assert ids == list(model)
+    assert not asked.any()
+    if model:
         np.testing.assert_array_equal(features, [[n, 1.0] for n in model.values()])
 
 
