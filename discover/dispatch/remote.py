@@ -145,6 +145,7 @@ class RemoteDispatcher:
                 if reason := answer.refused.get(directory):
                     Staged(ended=JobStatus(JobState.ENDED, reason=reason)).note(directory)
                     raise DispatchError(reason)
+                self._seen[directory] = JobStatus(JobState.QUEUED)
         handed_over = Staged.of(directory)
         return (handed_over and handed_over.native_id) or f"waits-{directory.name}"
 
