@@ -26,6 +26,9 @@ DEPLOYMENT = "/deployments/name/launch-campaign/discover"
 FIRST_PAUSE_SECONDS = 15.0
 LONGEST_PAUSE_SECONDS = 900.0
 ANSWER_SECONDS = 20.0
+BUSY = 503
+"""Prefect's answer while its database is locked: nothing was done, and every client is to ask again."""
+BUSY_ATTEMPTS = 30
 LEFT_ALONE = frozenset({"CANCELLED", "CANCELLING"})
 WAITING = frozenset({"SCHEDULED", "PAUSED"})
 STARTING = frozenset({"PENDING", "RUNNING"})
@@ -131,14 +134,19 @@ def _ask(url: str, body: Any = None) -> Any:
     )
     if auth := os.environ.get("PREFECT_API_AUTH_STRING"):
         request.add_header("Authorization", f"Basic {base64.b64encode(auth.encode()).decode()}")
-    try:
-        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        told = error.read(500).decode(errors="replace")
-        raise ServerError(f"Prefect's server refuses {url}: {error}: {told}") from error
-    except (OSError, urllib.error.URLError, ValueError) as error:
-        raise ServerError(f"Prefect's server does not answer {url}: {error}") from error
+    for attempt in range(BUSY_ATTEMPTS):
+        if attempt:
+            time.sleep(1.0)
+        try:
+            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            refused = f"{error}: {error.read(500).decode(errors='replace')}"
+            if error.code != BUSY:
+                break
+        except (OSError, urllib.error.URLError, ValueError) as error:
+            raise ServerError(f"Prefect's server does not answer {url}: {error}") from error
+    raise ServerError(f"Prefect's server refuses {url}: {refused}")
 
 
 def _is_steered(store: Store) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +16,7 @@ import pytest
 import yaml
 
 from discover.campaign import CampaignSpec
+from discover.folder import CampaignFolder
 
 pytestmark = pytest.mark.slow
 
@@ -58,6 +62,15 @@ def service(command: Any, prefect_at: Any, quick_spec: str) -> Iterator[Service]
     spec["budget"]["calculations"] = 2
     yield Service(command, prefect, deployment, spec)
     command.run("discover", "down")
+
+
+def _spec(folder: Path) -> CampaignSpec:
+    return CampaignFolder.at(folder).load()
+
+
+def _is_steered(folder: Path) -> bool:
+    with closing(CampaignFolder.at(folder).open_existing_store(_spec(folder))) as store:
+        return store.lease() is not None
 
 
 def leaves(
@@ -172,6 +185,36 @@ def test_campaigns_launched_from_remote(service: Service) -> None:
     second = json.loads(service.command.run("discover", "results", folder, "--json"))
     assert len(second) == 3
     assert {row["calculation"] for row in first} < {row["calculation"] for row in second}
+
+
+def test_what_is_killed_comes_back_and_its_campaign_goes_on(
+    service: Service, wait_until: Callable[[Callable[[], Any], str], Any]
+) -> None:
+    service.launch("killed", budget={"calculations": 4})
+    folder = service.folder("killed")
+    wait_until(lambda: list(folder.glob("jobs/*/result.json")), "the first result")
+    with closing(CampaignFolder.at(folder).open_existing_store(_spec(folder))) as store:
+        steering = store.lease()
+    assert steering is not None
+    os.kill(steering.pid, signal.SIGKILL)
+
+    def resumed() -> bool:
+        with closing(CampaignFolder.at(folder).open_existing_store(_spec(folder))) as store:
+            lease = store.lease()
+            return store.value("stopped") is not None or (
+                lease is not None and lease.pid != steering.pid
+            )
+
+    wait_until(resumed, "the campaign to go on")
+    before = service.command.daemon("service")[0]
+    before.send(signal.SIGKILL)
+    wait_until(lambda: service.command.daemon("service")[0] != before, "the service")
+    wait_until(lambda: len(list(folder.glob("jobs/*/result.json"))) == 4, "all results")
+    wait_until(lambda: not _is_steered(folder), "the end")
+    first, *_ = service.prefect.flow_runs("killed")
+    assert first["state"]["type"] == "CRASHED"
+    results = json.loads(service.command.run("discover", "results", folder, "--json"))
+    assert len(results) == 4
 
 
 def test_down_ends_everything_and_the_campaign_can_be_resumed(

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
 import stat
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from discover.processes import Process
 
 Discover = Callable[..., Any]
 
@@ -75,6 +81,27 @@ def test_the_page_is_served_with_a_token_beyond_loopback_and_ended(
 
     assert "page: ended" in discover("down").out
     assert "page: was not running" in discover("down").out
+
+
+@pytest.mark.slow
+def test_a_page_that_is_killed_comes_back_until_down(discover: Discover, own_home: Path) -> None:
+    assert discover("up", "--no-dashboard").code == 0
+    first = note(own_home)
+    os.kill(int(first["process"].split(":")[0]), signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with suppress(OSError):
+            if note(own_home)["process"] != first["process"] and status(f"{first['url']}/health"):
+                break
+        time.sleep(0.1)
+    assert note(own_home)["url"] == first["url"]
+    assert status(f"{first['url']}/health") == 200
+    keeper = Process.parse(json.loads((own_home / "keeper.json").read_text())["process"])
+    assert keeper is not None
+    assert keeper.is_alive
+    assert "page: ended" in discover("down").out
+    assert not keeper.is_alive
+    assert not (own_home / "page.json").exists()
 
 
 def test_the_cap_of_local_jobs_is_kept_and_lifted(discover: Discover, own_home: Path) -> None:
