@@ -50,6 +50,7 @@ from discover.supply import CandidateSupply
 from discover.telling import Telling
 from discover.training import TrainedModel, train
 from discover.workers import InTurn, Workers, open_workers
+from discover.workers.fitting import fitted_by
 
 Result = TypeVar("Result")
 POLL_SECONDS = 0.2
@@ -77,13 +78,15 @@ class CampaignRunner:
         self._lease = lease
         self._process = Process.of(os.getpid())
         self._told, self._telling = told, Telling(spec, store, told)
-        self._supply = CandidateSupply(folder, spec, store, workers or InTurn())
+        workers = workers or InTurn()
+        self._supply = CandidateSupply(folder, spec, store, workers)
         self._trained: TrainedModel | None = None
         self._trained_on = 0
         base = folder.root
         self._surrogate = plugins.create(
             "surrogates", spec.surrogate.name, spec.surrogate.options, base
         )
+        self._respondent = fitted_by(workers, self._surrogate, spec.surrogate, base)
         self._picker = Picker.of(spec, base)
         dispatcher = make_dispatcher(spec.dispatch, folder.slots, base)
         self.jobs = Jobs(folder, spec, store, dispatcher)
@@ -249,6 +252,7 @@ class CampaignRunner:
                 self._surrogate,
                 observations,
                 unpicked=self._supply.pool.open().features,
+                respondent=self._respondent,
             )
         except SurrogateError as error:
             self._trained = None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from surrogates import Surrogate, TrainingData
-    from surrogates.validation import Validation
+    from surrogates.validation import Respondent, Validation
 
 Details = dict[str, JsonValue]
 
@@ -108,11 +108,13 @@ def train(
     surrogate: Surrogate,
     observations: list[Observation],
     unpicked: npt.NDArray[np.float64],
+    respondent: Respondent | None = None,
 ) -> TrainedModel:
     """Fit the surrogate on observations, judge it on held-out ones, and keep model and card.
 
     `unpicked` holds the descriptors (n x d) of the candidates that were never picked at the target: the
-    card keeps what the model believes of them, for reports.
+    card keeps what the model believes of them, for reports. The `respondent` makes the fits that
+    cross-validation takes; by default they are made here.
 
     The same data give the same model: one that was saved before is loaded. Where it cannot be (a
     damaged file, a class that is gone), it is fitted anew, and the card's `details` say why in
@@ -120,7 +122,7 @@ def train(
     cannot be written.
     """
     from surrogates import persistence
-    from surrogates.validation import data_hash, validate
+    from surrogates.validation import data_hash, in_turn, validate
 
     data = training_data(store, spec, observations)
     hashed = data_hash(data)
@@ -143,7 +145,8 @@ def train(
             f"{len(spec.modelled)} properties"
         )
     fit_seconds = time.perf_counter() - started
-    report = by_property(validate(surrogate, data, spec.seed), spec, observations)
+    report = validate(surrogate, data, spec.seed, respondent=respondent or in_turn)
+    report = by_property(report, spec, observations)
     saved = isinstance(model, persistence.Persistent)
     sources = True if has_foreign(spec, observations) else None
     at_target = with_rung(with_source(unpicked, sources), len(spec.ladder), len(spec.ladder) + 1)

@@ -18,6 +18,8 @@ from discover.workers.base import InTurn, Lost, Work, Workers
 class PrefectWorkers:
     """The workers of one of Prefect's task runners."""
 
+    in_processes = False
+
     def __init__(self, runner: TaskRunner[Any]) -> None:
         self._runner = runner
 
@@ -35,6 +37,8 @@ class PrefectWorkers:
 
 class PrefectDaskWorkers(PrefectWorkers):
     """The workers of a Dask cluster, which does a chunk again whose worker died."""
+
+    in_processes = True
 
     def _answer(self, future: Any) -> str | Lost:
         from discover.workers.clusters import answer_of

@@ -10,7 +10,15 @@ from pydantic import Field
 from discover import plugins
 from surrogates.base import Surrogate, TrainingData
 from surrogates.tabular import TabularSurrogate
-from surrogates.validation import Array, HeldOut, data_hash, held_out, log_density
+from surrogates.validation import (
+    Array,
+    HeldOut,
+    Respondent,
+    data_hash,
+    held_out_each,
+    in_turn,
+    log_density,
+)
 
 if TYPE_CHECKING:
     from surrogates.mixture_model import MixtureModel
@@ -24,7 +32,7 @@ class Mixture(TabularSurrogate):
     Weights maximize the likelihood of held-out observations under the mixture (stacking of predictive
     distributions: Yao et al., Bayesian Anal. 13, 917 (2018)), with one pseudo-observation for each
     member, so that a few observations cannot silence one. They are equal where there are too few
-    observations to hold any out.
+    observations to hold any out. What the members are asked for the weights, the `respondent` answers.
     """
 
     def __init__(
@@ -34,6 +42,7 @@ class Mixture(TabularSurrogate):
         self._members: dict[str, Surrogate] = {
             name: plugins.create("surrogates", name) for name in members
         }
+        self.respondent: Respondent = in_turn
         self._answered: tuple[tuple[str, int, int], list[HeldOut]] | None = None
 
     def fit_exact(self, data: TrainingData, seed: int) -> MixtureModel:
@@ -73,7 +82,7 @@ class Mixture(TabularSurrogate):
         question = (data_hash(data), seed, folds)
         asked, parts = self._answered or (None, [])
         if asked != question:
-            parts = [held_out(member, data, seed, folds) for member in self._members.values()]
+            parts = held_out_each(self._members, data, seed, folds, self.respondent)
             self._answered = question, parts
         return parts
 

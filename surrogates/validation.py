@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,44 @@ class Validation:
     details: dict[str, JsonValue]
 
 
-def validate(surrogate: Surrogate, data: TrainingData, seed: int, folds: int = 5) -> Validation:
+@dataclass(frozen=True)
+class Question:
+    """What a surrogate, fitted on `data`, predicts at `x` (n x d).
+
+    `name` is that under which a part of a mixture is known; None: it is the surrogate itself.
+    """
+
+    surrogate: Surrogate
+    name: str | None
+    data: TrainingData
+    x: Tensor
+    seed: int
+
+    def answer(self) -> Answer:
+        """Mean and standard deviation (n), noise included; None where the data support no fit."""
+        try:
+            return predict(self.surrogate.fit(self.data, self.seed), self.x)
+        except SurrogateError:
+            return None
+
+
+Answer = tuple[Array, Array] | None
+Respondent = Callable[[Sequence[Question]], list[Answer]]
+"""Answers questions in their order; they have nothing to do with one another."""
+
+
+def in_turn(questions: Sequence[Question]) -> list[Answer]:
+    """Answer one question after the other, here."""
+    return [question.answer() for question in questions]
+
+
+def validate(
+    surrogate: Surrogate,
+    data: TrainingData,
+    seed: int,
+    folds: int = 5,
+    respondent: Respondent = in_turn,
+) -> Validation:
     """Cross-validates a surrogate; costs `folds` fits on most of the data.
 
     Groups never straddle folds. With too few rows for any fold every metric is None. Values that are
@@ -54,12 +92,14 @@ def validate(surrogate: Surrogate, data: TrainingData, seed: int, folds: int = 5
     """
     targets = data.y.shape[1]
     if targets > 1:
-        each = [validate(surrogate, data.output(j), seed, folds) for j in range(targets)]
+        each = [
+            validate(surrogate, data.output(j), seed, folds, respondent) for j in range(targets)
+        ]
         return Validation(
             metrics={f"{j}.{k}": v for j, one in enumerate(each) for k, v in one.metrics.items()},
             details={"targets": [one.details for one in each]},
         )
-    predicted = held_out(surrogate, data, seed, folds)
+    predicted = held_out(surrogate, data, seed, folds, respondent)
     answered = np.isfinite(predicted.mean)
     observed = data.y[:, 0].double().numpy()
     predicted = replace(predicted, std=with_known_noise(predicted.std, data))
@@ -89,7 +129,13 @@ def validate(surrogate: Surrogate, data: TrainingData, seed: int, folds: int = 5
     )
 
 
-def held_out(surrogate: Surrogate, data: TrainingData, seed: int, folds: int) -> HeldOut:
+def held_out(
+    surrogate: Surrogate,
+    data: TrainingData,
+    seed: int,
+    folds: int,
+    respondent: Respondent = in_turn,
+) -> HeldOut:
     """Held-out predictions for every row; a surrogate with a `held_out` of its own makes them itself.
 
     Of several fidelities only the target's rows are held out: what a candidate gave at the lower ones
@@ -99,18 +145,45 @@ def held_out(surrogate: Surrogate, data: TrainingData, seed: int, folds: int) ->
     if own is not None:
         result: HeldOut = own(data, seed, folds)
         return result
+    return held_out_each({None: surrogate}, data, seed, folds, respondent)[0]
+
+
+def held_out_each(
+    surrogates: Mapping[Any, Surrogate],
+    data: TrainingData,
+    seed: int,
+    folds: int,
+    respondent: Respondent = in_turn,
+) -> list[HeldOut]:
+    """As `held_out`, of several surrogates by name; all their fits may be made at once."""
     fold = folds_of(data, seed, folds)
-    mean, std = np.full((2, len(fold)), np.nan)
-    for k in range(int(fold.max()) + 1):
-        inside = (fold == k) & data.at_target.numpy()
-        if not inside.any():
+    inside = [
+        rows
+        for k in range(int(fold.max()) + 1)
+        if (rows := (fold == k) & data.at_target.numpy()).any()
+    ]
+    own = {name: s for name, s in surrogates.items() if hasattr(s, "held_out")}
+    questions = [
+        Question(surrogate, name, subset(data, ~rows), data.x[rows], seed)
+        for name, surrogate in surrogates.items()
+        if name not in own
+        for rows in inside
+    ]
+    answers = iter(respondent(questions))
+    found = []
+    for name, surrogate in surrogates.items():
+        if name in own:
+            found.append(held_out(surrogate, data, seed, folds))
             continue
-        try:
-            model = surrogate.fit(subset(data, ~inside), seed)
-        except SurrogateError:
-            continue  # these rows stay not a number, and the card says how many were held out
-        mean[inside], std[inside] = predict(model, data.x[inside])
-    return HeldOut(mean, std, fold)
+        mean, std = np.full((2, len(fold)), np.nan)
+        for rows in inside:
+            answer = next(answers)
+            if (
+                answer is not None
+            ):  # else these rows stay so, and the card says how many were held out
+                mean[rows], std[rows] = answer
+        found.append(HeldOut(mean, std, fold))
+    return found
 
 
 def predict(model: Any, x: Tensor) -> tuple[Array, Array]:

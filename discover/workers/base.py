@@ -23,7 +23,13 @@ class Lost:
 
 
 class Workers(Protocol):
-    """Does pieces of work, several at once where it can."""
+    """Does pieces of work, several at once where it can.
+
+    `in_processes`: each in a process of its own, as is needed where libraries keep settings of the whole
+    process (GPyTorch does).
+    """
+
+    in_processes: bool
 
     def map(self, work: Work, chunks: Sequence[str]) -> list[str | Lost]:
         """The work's answers in the order of the chunks.
@@ -37,6 +43,8 @@ class Workers(Protocol):
 class InTurn:
     """One chunk after the other, in the thread that asks."""
 
+    in_processes = False
+
     def map(self, work: Work, chunks: Sequence[str]) -> list[str | Lost]:
         """As `Workers.map`."""
         return [work(chunk) for chunk in chunks]
@@ -44,6 +52,8 @@ class InTurn:
 
 class Threads:
     """Threads of this process; each has its own copies of potential and descriptors."""
+
+    in_processes = False
 
     def __init__(self, n: int) -> None:
         self._pool = ThreadPoolExecutor(n, thread_name_prefix="worker")

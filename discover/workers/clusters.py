@@ -22,6 +22,8 @@ DEATHS = 1
 class DaskWorkers:
     """The workers of a Dask cluster, which does a chunk again whose worker died."""
 
+    in_processes = True
+
     def __init__(self, cluster: Any) -> None:
         from distributed import Client
 

@@ -25,6 +25,8 @@ def refuse(_: str) -> str:
 class Careless:
     """Loses every chunk with a 13 in it."""
 
+    in_processes = False
+
     def __init__(self) -> None:
         self.asked: list[str] = []
 
