@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from discover.benchmark.molecules import APART, SOLVENTS, SOURCES, compared, run, show
+from discover.calculations.engines.pyscf import PySCFEngine
+from discover.calculations.molecule import ABSOLUTE_LITHIUM_V
+from discover.calculations.molecules.states import NEUTRAL, OXIDIZED, Procedure, States
 from discover.errors import CalculationError
 from discover.properties import property_named
 from discover.structures.molecule import Molecule
@@ -63,3 +66,37 @@ def test_an_unknown_solvent_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CalculationError, match="did you mean 'DME'"):
         run(["DMD"], tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_published_orders_of_six_solvents_hold(tmp_path: Path) -> None:
+    """Dipoles and oxidation in solution, in a smaller basis; published values: `SOURCES`.
+
+    Glyme (DME) is measured as a mixture of conformers between 0 and 2 D, and has one here.
+    """
+    pytest.importorskip("pyscf")
+    pytest.importorskip("tblite")
+    engine = PySCFEngine(functional="pbe0", basis="def2-svp", grid_level=0)
+    procedure = Procedure(
+        solvent="acetone", conformers=1, geometry="xtb", thermal="none", temperature_k=298.15,
+        max_steps=100, seed=0,
+    )  # fmt: skip
+    rows = []
+    for solvent in SOLVENTS:
+        if solvent.name == "FEC":
+            continue
+        place = tmp_path / solvent.name
+        place.mkdir()
+        states = States(Molecule.from_smiles(solvent.smiles), engine, place, procedure)
+        neutral, cation = states.atoms(NEUTRAL), states.atoms(OXIDIZED)
+        values: dict[str, float] = {}
+        if solvent.name != "DME":
+            values["dipole_moment"] = states.energy("vacuum", neutral).dipole
+        if solvent.name != "EMC":
+            ionized = states.energy("oxidized", cation, solvated=True).energy_ev
+            solvated = states.energy("solvated", neutral, solvated=True).energy_ev
+            values["oxidation_potential"] = ionized - solvated - ABSOLUTE_LITHIUM_V
+        rows.append({"values": values, "published": solvent.published})
+    for name in ("dipole_moment", "oxidation_potential"):
+        found = compared(rows, name)
+        assert found["solvents"] == 6
+        assert found["ordered"] == found["pairs"] >= 8, (name, rows)
