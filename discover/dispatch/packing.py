@@ -174,9 +174,8 @@ class Packing:
             return JobStatus(JobState.QUEUED, reason="it waits for a place in an allocation")
         if (directory / RESULT).exists():
             return JobStatus(JobState.ENDED, started_at=started_at_of(directory, submission))
-        self.add(
-            directory, submission
-        )  # whoever submitted it was killed before it was in the queue
+        # Whoever submitted it was killed before it was in the queue.
+        self.add(directory, submission)
         return JobStatus(JobState.QUEUED)
 
     # --- allocations ------------------------------------------------------------------------------
@@ -195,16 +194,14 @@ class Packing:
         for name, noted_submission in self._known().items():
             directory = self._directory(name)
             submission = self._identified(name, noted_submission)
-            if submission is None:
-                self._folder.retire(name)  # it never arrived
-                continue
-            status = self._allocations.status(directory, submission, view)
-            if status.state not in OVER:
-                alive[name] = status
-                continue
+            if submission is not None:
+                status = self._allocations.status(directory, submission, view)
+                if status.state not in OVER:
+                    alive[name] = status
+                    continue
+                self._judge(directory, submission, status)
             for claim in self._folder.claims_of(name):
                 self._folder.put_back(claim, self._bulk.cut_offs)
-            self._judge(directory, submission, status)
             self._folder.retire(name)
         return alive
 

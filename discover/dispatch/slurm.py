@@ -55,9 +55,10 @@ class SlurmScheduler(Scheduler):
         from qtoolkit.core.data_objects import QResources
 
         asked = request.resources
-        more: dict[str, str | int] = {
-            "qverbatim": "\n".join(["#SBATCH --open-mode=append", *asked.directives])
-        }
+        # Not by qtoolkit, which makes no array of one job: its id would be another.
+        array = [f"#SBATCH --array=1-{request.array}"] if request.array else []
+        lines = ["#SBATCH --open-mode=append", *array, *asked.directives]
+        more: dict[str, str | int] = {"qverbatim": "\n".join(lines)}
         if request.memory_per_node_mb is not None:
             more["mem"] = f"{request.memory_per_node_mb}M"
         if asked.gpus_per_node:
@@ -72,7 +73,6 @@ class SlurmScheduler(Scheduler):
             account=asked.account,
             qos=asked.qos,
             output_filepath=SCHEDULER_LOG,
-            njobs=request.array,
             scheduler_kwargs=more,
         )
         return self._io.get_submission_script(body, options)

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discover.dispatch.machines import (
@@ -119,6 +119,7 @@ RESOURCES = st.builds(
 )
 
 
+@settings(max_examples=25)
 @given(RESOURCES, RESOURCES)
 def test_what_is_written_is_read_again(tmp_path_factory, usual, special):
     machine = MachineProfile(scheduler="pbs", resources=usual, kinds={"agl": special})

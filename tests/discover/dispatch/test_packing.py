@@ -1,4 +1,7 @@
-"""Packed jobs on a real Slurm: the contract, arrays of allocations, and allocations that are killed."""
+"""Packed jobs on a real Slurm: arrays of allocations, and allocations that are killed.
+
+The contract of dispatchers is checked in test_remote.py, through SSH.
+"""
 
 import json
 import re
@@ -9,7 +12,7 @@ import pytest
 
 from discover.calculations.job import HISTORY, read_result
 from discover.dispatch.base import JobState
-from discover.dispatch.conformance import DispatcherConformance, _job
+from discover.dispatch.conformance import _job
 from discover.dispatch.machines import MachineProfile
 from discover.dispatch.slurm import SlurmDispatcher
 from discover.errors import DispatchError
@@ -35,12 +38,6 @@ def profile(pre=(), **bulk):
             "bulk": BULK | bulk,
         }
     )
-
-
-class TestConformance(DispatcherConformance):
-    @pytest.fixture
-    def make_dispatcher(self, slurm, tmp_path):
-        return lambda: SlurmDispatcher(tmp_path / "slots", machine=profile())
 
 
 def wait_until(condition, what):
@@ -90,8 +87,28 @@ def test_an_allocation_is_killed_and_nothing_is_lost_or_repeated(slurm, tmp_path
     wait_until(lambda: states() and not list(allocations.iterdir()), "allocations end when idle")
 
 
-def token(job):
-    return json.loads((job / "submission.json").read_text())["token"]
+def test_an_allocation_that_waits_is_waited_for(slurm, tmp_path):
+    """One alone is an array too, and seen as such; nobody asks for a second one meanwhile."""
+    hold = BULK["resources"] | {"directives": ["#SBATCH --hold"]}
+    machine = profile(resources=hold).model_copy(update={"settle_seconds": 0})
+    dispatcher = SlurmDispatcher(tmp_path / "slots", machine=machine)
+    job = _job(tmp_path / "job", 3.6)
+    asked = [(dispatcher.submit(job), job)]
+    bulk = tmp_path / "slots" / "bulk"
+    wait_until(lambda: dispatcher.poll(asked) and list(bulk.glob("allocations/*")), "it is asked")
+    (allocation,) = bulk.glob("allocations/*")
+    for _ in range(3):
+        dispatcher._queue.forget()
+        assert dispatcher.poll(asked)[0].state is QUEUED
+    assert list(bulk.glob("allocations/*")) == [allocation]
+    assert not list(bulk.glob("past/*"))
+    subprocess.run(["scontrol", "release", token(allocation, "native_id")], check=True)
+    wait_until(lambda: dispatcher.poll(asked)[0].state is ENDED, "it is done")
+    assert read_result(job).status == "done"
+
+
+def token(job, key="token"):
+    return json.loads((job / "submission.json").read_text())[key]
 
 
 def test_allocations_that_cannot_begin_fail_their_jobs_with_a_reason(slurm, tmp_path):
