@@ -38,6 +38,12 @@ HERE_ALONE = (
     RESULT,
     ".revoked-*",
 )
+PASSING = re.compile(
+    r"resource temporarily unavailable|cannot allocate memory|no space left|input/output error"
+    r"|stale file handle|cannot fork",
+    re.IGNORECASE,
+)
+REMOTE_KEYS = frozenset({"host", "remote_dir", "remote_python", "ssh_options"})
 OVER = frozenset({JobState.ENDED, JobState.LOST})
 
 
@@ -159,7 +165,9 @@ class RemoteDispatcher:
             except (OSError, ValueError) as error:
                 told[directory] = JobStatus(JobState.UNKNOWN, reason=str(error))
                 continue
-            if note is None:
+            if note is None and (directory / RESULT).exists():
+                told[directory] = JobStatus(JobState.ENDED)
+            elif note is None:
                 told[directory] = JobStatus(JobState.LOST, reason="it was never submitted")
             elif note.ended is not None:
                 told[directory] = note.ended
@@ -252,12 +260,15 @@ class RemoteDispatcher:
         seconds = 2 * self._profile.answer_seconds + STARTING_SECONDS
         said = self._login.run(command, text, seconds)
         marked = [line for line in said.out.splitlines() if line.startswith(MARK)]
-        if not marked:
-            raise DispatchError(
-                f"{self._profile.host}: {self._python} -m discover.dispatch.agent does "
-                f"not work there; is this program installed there? {said.complaint}"
+        try:
+            answer = AgentAnswer.model_validate_json(marked[-1].removeprefix(MARK))
+        except (IndexError, ValidationError):
+            problem = (
+                f"{self._profile.host}: {self._python} -m discover.dispatch.agent does not work there; "
+                f"is this program installed there, in the same version? {said.complaint}"
             )
-        answer = AgentAnswer.model_validate_json(marked[-1].removeprefix(MARK))
+            kind = NoAnswerError if PASSING.search(said.err) else DispatchError
+            raise kind(problem) from None
         if answer.problem is not None:
             raise DispatchError(f"{self._profile.host}: {answer.problem}")
         self._silence.heard()
@@ -295,9 +306,6 @@ class RemoteDispatcher:
 
     def _twin(self, directory: Path) -> Path:
         return Path(self._there, directory.name)
-
-
-REMOTE_KEYS = frozenset({"host", "remote_dir", "remote_python", "ssh_options"})
 
 
 def _by_parent(directories: Sequence[Path]) -> dict[Path, list[str]]:
