@@ -80,8 +80,8 @@ class LaunchedCampaigns:
         if begun:
             with closing(folder.open_existing_store(spec, read_only=True)) as store:
                 over, steered = store.value("stopped") is not None, _is_steered(store)
-            if over:
-                self._over[folder.root] = stamp
+            if over and isinstance(folder.store_location(spec), Path):
+                self._over[folder.root] = stamp  # nothing changes without one of these files
             if over or steered:
                 self._unsteered.pop(folder.root, None)
                 return

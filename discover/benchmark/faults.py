@@ -40,7 +40,7 @@ def run(
     *,
     campaigns: int = 4,
     minutes: float = 20.0,
-    kill_every_seconds: float = 12.0,
+    kill_every_seconds: float = 20.0,
     outage_seconds: float = 60.0,
     job_seconds: float = 8.0,
     seed: int = 0,

@@ -26,8 +26,8 @@ WEIGHTS = {
     "server": 2,
     "service": 2,
     "page": 2,
-    "steering": 4,
-    "job": 3,
+    "steering": 6,
+    "job": 4,
     "beside a job": 2,
 }
 """How often each kind of process is killed, relative to the others."""

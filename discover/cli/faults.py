@@ -21,7 +21,7 @@ def faults(
     minutes: Annotated[float, typer.Option(min=0.5, help="Minutes of kills and outages.")] = 20.0,
     kill_every: Annotated[
         float, typer.Option(min=1.0, help="Mean seconds between two kills.")
-    ] = 12.0,
+    ] = 20.0,
     outage: Annotated[float, typer.Option(min=1.0, help="Seconds of each outage.")] = 60.0,
     job_seconds: Annotated[float, typer.Option(min=0.0, help="Seconds that a job sleeps.")] = 8.0,
     out: Annotated[
