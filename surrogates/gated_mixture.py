@@ -57,12 +57,20 @@ class Gate:
         return torch.stack([(1 - edge) * (1 - novel), edge, (1 - edge) * novel])
 
 
+def _normalized(weights: Tensor) -> Tensor:
+    """Weights (f x b x q) that add up to one over the families."""
+    return weights / weights.sum(dim=0)
+
+
 class GatedMixture(GaussianModel):
     """The Gaussian with the moments of a mixture whose weights depend on where a candidate is.
 
-    With the shares g_r(x) of the regimes, weights w_rf and scales s_rf of the families: w_f = Σ g_r w_rf,
-    mean Σ w_f m_f, and covariance Σ_f √(v_f v_f') C_f + √(w_f w_f') (m_f - m)(m_f' - m') with
-    v_f = Σ g_r w_rf s_rf²: a mixture's at a single point, and positive definite between points.
+    With the shares g_r(x) of the regimes, weights u_rf and scales s_rf of the families, u_f = Σ g_r u_rf
+    and s_f² = Σ g_r u_rf s_rf² / u_f. A family that is unsure of a candidate is believed less there: its
+    weight is w_f ∝ u_f / (s_f² σ_f²), σ_f² the variance that it states for a value (as in the generalized
+    product of experts, Cao and Fleet, arXiv 1410.7827 (2014)). Mean Σ w_f m_f, covariance
+    Σ_f √(w_f w_f') s_f s_f' C_f + √(w_f w_f') (m_f - m)(m_f' - m'): a mixture's at a single point, and
+    positive definite between points.
     """
 
     def __init__(
@@ -82,19 +90,29 @@ class GatedMixture(GaussianModel):
 
     def moments(self, x: Tensor, *, observation_noise: bool = False) -> tuple[Tensor, Tensor]:
         """Moments of the mixture; the edge's own weights say what is at the edge."""
-        parts = [
-            joint_moments(member, x, observation_noise=observation_noise)
-            for member in self.members.values()
+        with_noise = [
+            joint_moments(member, x, observation_noise=True) for member in self.members.values()
         ]
-        means = torch.stack([mean for mean, _ in parts])
-        at_edge = torch.tensordot(self._weights[1], means, dims=1)
-        shares = self.gate(x, at_edge)
-        weights = torch.tensordot(self._weights.T, shares, dims=1)
-        variances = torch.tensordot((self._weights * self._scales.square()).T, shares, dims=1)
+        means = torch.stack([mean for mean, _ in with_noise])
+        stated = torch.stack([own.diagonal(dim1=-2, dim2=-1) for _, own in with_noise])
+        stated = stated.clamp_min(torch.finfo(stated.dtype).tiny)
+        of_edge = self._weights[1].reshape(-1, *[1] * (means.ndim - 1))
+        shares = self.gate(x, (_normalized(of_edge / stated) * means).sum(dim=0))
+        stacked = torch.tensordot(self._weights.T, shares, dims=1)
+        squares = torch.tensordot((self._weights * self._scales.square()).T, shares, dims=1)
+        squares = squares / stacked.clamp_min(torch.finfo(stacked.dtype).tiny)
+        weights = _normalized(
+            stacked / (squares * stated).clamp_min(torch.finfo(stated.dtype).tiny)
+        )
+        parts = (
+            with_noise
+            if observation_noise
+            else [joint_moments(member, x) for member in self.members.values()]
+        )
         mean = (weights * means).sum(dim=0)
         apart = weights.sqrt() * (means - mean)
         covariance = (apart.unsqueeze(-1) * apart.unsqueeze(-2)).sum(dim=0)
-        for (_, own), variance in zip(parts, variances, strict=True):
+        for (_, own), variance in zip(parts, weights * squares, strict=True):
             scale = variance.sqrt()
             covariance = covariance + scale.unsqueeze(-1) * own * scale.unsqueeze(-2)
         return mean, covariance

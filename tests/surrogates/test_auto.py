@@ -5,7 +5,8 @@ import torch
 from surrogates import TrainingData
 from surrogates.auto import REGIMES, Auto, crps
 from surrogates.conformance import TabularConformance, example_data
-from surrogates.gated_mixture import Gate
+from surrogates.gated_mixture import Gate, GatedMixture
+from surrogates.gaussian import GaussianModel
 
 
 class TestAuto(TabularConformance):
@@ -50,6 +51,35 @@ def test_the_shares_of_the_regimes_add_up():
     middle = (mean - data.y.median()).abs() < 0.1
     assert float(inside[:30][middle[:30]].min()) > 0.3
     assert float(novel[30:][middle[30:]].min()) > 0.9
+
+
+class Steady(GaussianModel):
+    """The same mean and variance everywhere, each point by itself."""
+
+    def __init__(self, mean, variance):
+        super().__init__()
+        self.mean, self.variance = mean, variance
+
+    def moments(self, x, *, observation_noise=False):
+        return torch.full(x.shape[:-1], self.mean).double(), self.variance * torch.eye(x.shape[-2])
+
+
+def test_who_is_unsure_of_a_candidate_is_believed_less_there():
+    data = example_data(30)
+    members = {"sure": Steady(1.0, 0.1), "unsure": Steady(5.0, 10.0)}
+    equal = np.full((len(REGIMES), 2), 0.5)
+    model = GatedMixture(members, equal, np.ones_like(equal), Gate.of(data), {})
+    mean, covariance = model.moments(data.x[:3].double())
+    shares = np.array([1 / 0.1, 1 / 10.0]) / (1 / 0.1 + 1 / 10.0)
+    expected = float(shares @ [1.0, 5.0])
+    torch.testing.assert_close(mean, torch.full((3,), expected).double())
+    spread = float(shares @ (np.array([1.0, 5.0]) - expected) ** 2)
+    own = float(shares @ [0.1, 10.0])
+    torch.testing.assert_close(covariance.diagonal(), torch.full((3,), own + spread).double())
+    # one whose held-out errors were ten times what it states is believed like one that says so
+    humbled = np.tile([10.0, 1.0], (len(REGIMES), 1))
+    mean, _ = GatedMixture(members, equal, humbled, Gate.of(data), {}).moments(data.x[:3].double())
+    torch.testing.assert_close(mean, torch.full((3,), 3.0).double())
 
 
 def test_crps_against_its_definition():
