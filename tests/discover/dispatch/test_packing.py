@@ -4,9 +4,13 @@ The contract of dispatchers is checked in test_remote.py, through SSH.
 """
 
 import json
+import os
 import re
+import signal
 import subprocess
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -72,10 +76,12 @@ def test_an_allocation_is_killed_and_nothing_is_lost_or_repeated(slurm, tmp_path
     (begun[0] / "go").touch()
     wait_until(lambda: states().count(ENDED) == 1, "one is done")
     (claim,) = allocations.glob(f"*/claims/*-{token(begun[1])}.json")
-    killed = ids[claim.parents[1].name]
+    killed = claim.parents[1]
     (begun[1] / "begun").unlink()
-    subprocess.run(["scancel", "--signal=KILL", "--full", killed], check=True)
+    kill_in(killed)
     wait_until(lambda: states() and not claim.exists(), "its job is put back")
+    (past,) = tmp_path.glob(f"slots/bulk/past/{killed.name}")
+    assert json.loads((past / "exit.json").read_text())["cause"] == "lost"
     assert slurm.submitted() >= before + 3  # an array of two, and the probe of `submitted` itself
     for job in jobs:
         (job / "go").touch()
@@ -85,6 +91,14 @@ def test_an_allocation_is_killed_and_nothing_is_lost_or_repeated(slurm, tmp_path
         assert read_result(job).status == "done"
         assert (job / HISTORY).read_text().count('"start"') == 1
     wait_until(lambda: states() and not list(allocations.iterdir()), "allocations end when idle")
+
+
+def kill_in(folder):
+    """SIGKILL to the script of an allocation and to what serves as one, so that nobody notes anything."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").readlink() == folder:
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def test_an_allocation_that_waits_is_waited_for(slurm, tmp_path):
