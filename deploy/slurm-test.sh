@@ -128,7 +128,9 @@ case "$action" in
     timeout 10 scancel --user="$(id -un)" --signal=KILL --full 2>/dev/null || true
     node="$(sed -n 's/^NodeName=\([^ ]*\).*/\1/p' "$SLURM_CONF" 2>/dev/null || true)"
     for daemon in slurmd slurmctld munged; do end "$daemon"; done
-    [ -n "$node" ] && find "/sys/fs/cgroup/memory/slurm_$node" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    if [ -n "$node" ]; then
+      find "/sys/fs/cgroup/memory/slurm_$node" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    fi
     ;;
   *) say_usage ;;
 esac
