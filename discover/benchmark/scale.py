@@ -36,6 +36,8 @@ class Settings:
     mean_seconds: float = 3600.0
     sigma: float = 1.0
     queued: int = 0
+    cpu_time: bool = False
+    surrogate: str = "mixture"
     known: int = 200
     picks: int = 32
     candidates: int = 1_000_000
@@ -123,16 +125,26 @@ def _relaxation(settings: Settings, told: Callable[[str], None]) -> list[dict[st
 
 
 def _loop(settings: Settings, told: Callable[[str], None]) -> list[dict[str, Any]]:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for slots in settings.slots:
-        mix = Mix(slots, settings.mean_seconds, settings.sigma, settings.queued)
+        mix = Mix(
+            slots,
+            settings.mean_seconds,
+            settings.sigma,
+            settings.queued,
+            settings.cpu_time,
+            settings.surrogate,
+        )
         row = busy_share(
             mix, known=settings.known, picks=settings.picks, seed=settings.seed, told=told
         )
         rows.append(row | {"goal": GOALS.get(slots)})
+        told(f"{slots} slots: busy {row['slots_busy']:.4f}")
     return rows
 
 
 def _memory(settings: Settings, told: Callable[[str], None]) -> list[dict[str, Any]]:
     told(f"memory with {settings.candidates:,} candidates in the store")
-    return [scale_memory.run(settings.candidates, settings.known, settings.seed)]
+    return [
+        scale_memory.run(settings.candidates, settings.known, settings.seed, settings.surrogate)
+    ]

@@ -35,12 +35,17 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Mix:
-    """Jobs: slots, mean run time (s), spread of its logarithm, and picks that may wait for a slot."""
+    """Jobs: slots, mean run time (s), spread of its logarithm, and picks that may wait for a slot.
+
+    `cpu_time`: only CPU time of the loop counts, for a machine on which others work too.
+    """
 
     slots: int
     mean_seconds: float = 3600.0
     sigma: float = 1.0
     queued: int = 0
+    cpu_time: bool = False
+    surrogate: str = "mixture"
 
 
 def busy_share(
@@ -54,7 +59,7 @@ def busy_share(
     rng = np.random.default_rng([seed, mix.slots])
     with TemporaryDirectory(prefix="discover-scale-") as name:
         folder = CampaignFolder(Path(name))
-        clock = Clock()
+        clock = Clock(time.process_time if mix.cpu_time else time.perf_counter)
         running = [seconds_left(mix.mean_seconds, mix.sigma, rng) for _ in range(mix.slots)]
         slots = SimulatedSlots(
             clock,
@@ -70,15 +75,16 @@ def busy_share(
             runner.recover()
             told(f"{mix.slots} slots: {picks} picks")
             since = clock.now()
-            started = time.perf_counter()
+            started = clock.timer()
             with suppress(WindowOver):
                 steer(runner, Rules.of(spec))
-            seconds = time.perf_counter() - started
+            seconds = clock.timer() - started
             done = runner.picks
             trained_on = runner.situation().trained_on
     return {
         "slots": mix.slots,
         "queued": mix.queued,
+        "cpu_time": mix.cpu_time,
         "mean_job_seconds": mix.mean_seconds,
         "known": known,
         "trained_on": trained_on,
@@ -101,6 +107,7 @@ def campaign(mix: Mix, seed: int) -> CampaignSpec:
             "potential": "emt",
             "relaxation": {"enabled": False},
             "filters": {"max_formation_energy_ev_per_atom": None, "min_distance_ratio": 0.01},
+            "surrogate": {"name": mix.surrogate},
             "calculation": {
                 "kind": "agl",
                 "engine": "potential",
@@ -179,12 +186,13 @@ class SteadyRunner(CampaignRunner):
 
     def step(self, name: str, label: str, work: Callable[[], Result]) -> Result:
         """As the base class; notes its seconds."""
-        started = time.perf_counter()
+        timer = self._slots.clock.timer
+        started = timer()
         try:
             return super().step(name, label, work)
         finally:
             times, seconds = self.steps[name]
-            self.steps[name] = times + 1, seconds + time.perf_counter() - started
+            self.steps[name] = times + 1, seconds + timer() - started
 
     def wait(self) -> None:
         """Jump to the next end of a job, or end, where enough was picked."""

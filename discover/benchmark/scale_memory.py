@@ -1,7 +1,7 @@
 """Memory of a loop whose store holds a million candidates: `python -m discover.benchmark.scale_memory`.
 
-Takes number of candidates and of results, and seed; prints JSON. It is a process of its own, so that its
-peak is its own.
+Takes number of candidates and of results, seed and surrogate; prints JSON. It is a process of its own, so
+that its peak is its own.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ ROWS_AT_ONCE = 10_000
 SLOTS = 4
 
 
-def run(candidates: int, known: int, seed: int) -> dict[str, Any]:
+def run(candidates: int, known: int, seed: int, surrogate: str) -> dict[str, Any]:
     """Measure in a process of its own; DiscoverError with what it said where it failed."""
-    asked = [str(candidates), str(known), str(seed)]
+    asked = [str(candidates), str(known), str(seed), surrogate]
     done = subprocess.run(
         [sys.executable, "-m", "discover.benchmark.scale_memory", *asked],
         capture_output=True,
@@ -48,7 +48,7 @@ def run(candidates: int, known: int, seed: int) -> dict[str, Any]:
     return result
 
 
-def measure(candidates: int, known: int, seed: int) -> dict[str, Any]:
+def measure(candidates: int, known: int, seed: int, surrogate: str) -> dict[str, Any]:
     """Resume a campaign in such a store, and steer it until every slot had a pick by the model."""
     import sklearn.ensemble  # noqa: F401 - of the baseline, as is the model's torch
     import torch
@@ -56,7 +56,7 @@ def measure(candidates: int, known: int, seed: int) -> dict[str, Any]:
     import surrogates.mixture  # noqa: F401
 
     torch.set_num_threads(1)
-    spec = campaign(Mix(SLOTS), seed)
+    spec = campaign(Mix(SLOTS, surrogate=surrogate), seed)
     with TemporaryDirectory(prefix="discover-scale-") as name:
         folder = CampaignFolder(Path(name))
         with closing(folder.open_store(spec)) as store:
@@ -153,4 +153,5 @@ def _row(row: int, half: float, digits: list[int]) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(*map(int, sys.argv[1:]))))  # noqa: T201 - the answer of the process
+    candidates, known, seed = map(int, sys.argv[1:4])
+    print(json.dumps(measure(candidates, known, seed, sys.argv[4])))  # noqa: T201 - the answer of the process

@@ -115,7 +115,9 @@ def _loop(rows: list[dict[str, Any]]) -> Table:
     ]
     headings = ("slots", "busy", "goal", "picks", "results at the end", "own s a pick", "steps (s)")
     mean = rows[0]["mean_job_seconds"] / 60
-    return _table(f"Slots kept busy, jobs of {mean:.0f} min on average", headings, cells)
+    counted = "CPU seconds" if rows[0]["cpu_time"] else "seconds"
+    title = f"Slots kept busy, jobs of {mean:.0f} min on average, the loop's own {counted} counted"
+    return _table(title, headings, cells)
 
 
 def _memory(rows: list[dict[str, Any]]) -> Table:

@@ -200,6 +200,10 @@ def scale(
     mean_minutes: Annotated[float, typer.Option(help="Mean run time of a simulated job.")] = 60.0,
     sigma: Annotated[float, typer.Option(help="Spread of the log-normal run times.")] = 1.0,
     queued: Annotated[int, typer.Option(min=0, help="Picks that may wait for a slot.")] = 0,
+    cpu_time: Annotated[
+        bool,
+        typer.Option("--cpu-time", help="Count the loop's CPU time: on a machine that is shared."),
+    ] = False,
     known: Annotated[int, typer.Option(min=2, help="Results known at the beginning.")] = 200,
     picks: Annotated[
         int, typer.Option(min=1, help="Picks to measure, at each number of slots.")
@@ -218,15 +222,21 @@ def scale(
     from discover.benchmark import scale as benchmark
     from discover.benchmark.scale_report import show
 
+    parts = tuple(listed(part)) or benchmark.PARTS
+    if unknown := set(parts) - set(benchmark.PARTS):
+        raise typer.BadParameter(
+            f"--part {', '.join(sorted(unknown))}: there are {', '.join(benchmark.PARTS)}"
+        )
     result = benchmark.run(
         benchmark.Settings(
-            parts=tuple(listed(part)) or benchmark.PARTS,
+            parts=parts,
             potential=potential,
             structures=structures,
             slots=tuple(slots or (8, 64, 512)),
             mean_seconds=60.0 * mean_minutes,
             sigma=sigma,
             queued=queued,
+            cpu_time=cpu_time,
             known=known,
             picks=picks,
             candidates=candidates,
