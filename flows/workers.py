@@ -1,4 +1,4 @@
-"""Workers that show each chunk of a batch as a Prefect task, run by Prefect's own task runners."""
+"""Workers that show each chunk of a batch as a Prefect task run."""
 
 from __future__ import annotations
 
@@ -12,57 +12,47 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from discover.campaign import CampaignSpec
 from discover.folder import CampaignFolder
-from discover.workers.base import InTurn, Lost, Work, Workers
+from discover.workers import InTurn, Lost, Work, Workers, open_workers
+
+THREADS_EACH = 2
+"""Threads that wait for each of Dask's workers, so that none waits for a thread."""
 
 
 class PrefectWorkers:
-    """The workers of one of Prefect's task runners."""
+    """Tasks of a Prefect task runner, in each of which `workers` do one chunk.
 
-    in_processes = False
+    The task runs are of this process, wherever the workers are: those need neither Prefect nor a way to
+    its server, and what crosses to them is the chunk alone.
+    """
 
-    def __init__(self, runner: TaskRunner[Any]) -> None:
-        self._runner = runner
+    def __init__(self, runner: TaskRunner[Any], workers: Workers) -> None:
+        self.in_processes = workers.in_processes
+        self._runner, self._workers = runner, workers
 
     def map(self, work: Work, chunks: Sequence[str]) -> list[str | Lost]:
         """As `Workers.map`; one task run a chunk, called as the work is."""
-        shown = Task(
-            work, name=work.__name__, cache_policy=NO_CACHE, persist_result=False, log_prints=False
-        )
+
+        def one(asked: str) -> str | Lost:
+            return self._workers.map(work, [asked])[0]
+
+        shown = Task(one, name=work.__name__, cache_policy=NO_CACHE, persist_result=False)
+        shown.task_key = work.__name__
         futures = [self._runner.submit(shown, {"asked": chunk}) for chunk in chunks]
-        return [self._answer(future) for future in futures]
-
-    def _answer(self, future: Any) -> str | Lost:
-        return str(future.result())
-
-
-class PrefectDaskWorkers(PrefectWorkers):
-    """The workers of a Dask cluster, which does a chunk again whose worker died."""
-
-    in_processes = True
-
-    def _answer(self, future: Any) -> str | Lost:
-        from discover.workers.clusters import answer_of
-
-        return answer_of(future)
+        return [future.result() for future in futures]
 
 
 @contextmanager
 def prefect_workers(folder: CampaignFolder, spec: CampaignSpec) -> Iterator[Workers]:
     """The workers that a campaign asks for, while the block runs; inside of a flow run."""
     tasks = spec.tasks
-    if tasks.runner == "dask":
-        from prefect_dask.task_runners import DaskTaskRunner
-
-        from discover.workers.clusters import open_cluster
-
-        with (
-            open_cluster(tasks, folder.workers) as cluster,
-            DaskTaskRunner(cluster=cluster) as runner,
-        ):
-            yield PrefectDaskWorkers(runner)
-    elif tasks.workers == 1:
+    if tasks.runner == "threads" and tasks.workers == 1:
         yield InTurn()
-    else:
-        threads: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=tasks.workers)
-        with threads:
-            yield PrefectWorkers(threads)
+        return
+    if tasks.runner == "threads":
+        runner: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=tasks.workers)
+        with runner:
+            yield PrefectWorkers(runner, InTurn())
+        return
+    runner = ThreadPoolTaskRunner(max_workers=THREADS_EACH * tasks.workers)
+    with open_workers(folder, spec) as workers, runner:
+        yield PrefectWorkers(runner, workers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -141,15 +142,18 @@ def _many(runner: str) -> Iterator[Workers]:
         return
     import distributed
 
-    from discover.workers.clusters import DaskWorkers
+    from discover.workers.clusters import NO_DASHBOARD, DaskWorkers
 
+    logging.getLogger("distributed").setLevel(logging.ERROR)
     with (
         distributed.LocalCluster(
             n_workers=MANY,
             threads_per_worker=1,
             processes=False,
-            dashboard_address=None,
-            silence_logs="ERROR",
+            host="127.0.0.1",
+            dashboard_address=NO_DASHBOARD,
+            memory_limit=0,
+            silence_logs=logging.ERROR,
         ) as cluster,
         closing(DaskWorkers(cluster)) as workers,
     ):

@@ -75,7 +75,8 @@ def _run_in_prefect(folder: CampaignFolder, spec: CampaignSpec, told: Teller) ->
             f"the Prefect server at {url} does not answer any more ({error!r}); nothing of the campaign "
             f"is lost: start the server and `discover resume {folder.root}`, or add --no-dashboard"
         ) from error
-    if isinstance(state.data, BaseException) or state.is_crashed():
+    raised = state.is_failed() and state.data is not None  # else it failed as the campaign says
+    if raised or state.is_crashed():
         state.result(raise_on_failure=True)
     told(f"the dashboard stays at {dashboard_url(url)}; `discover down` ends it")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from discover.workers.base import Lost, Work
 CLOSING_SECONDS = 10.0
 DEATHS = 1
 """Workers that may die at a chunk and it is done again; after one more it is lost."""
+NO_DASHBOARD = "127.0.0.1:0"
+"""Dask's scheduler serves its state by HTTP, without a password: on loopback, at a port that is free."""
 
 
 class DaskWorkers:
@@ -69,6 +72,7 @@ def open_cluster(tasks: Tasks, folder: Path) -> Iterator[Any]:
     check_cluster(tasks)
     import distributed
 
+    logging.getLogger("distributed").setLevel(logging.ERROR)
     security = distributed.Security.temporary()
     if tasks.machine is None:
         with distributed.LocalCluster(
@@ -78,8 +82,9 @@ def open_cluster(tasks: Tasks, folder: Path) -> Iterator[Any]:
             protocol="tls://",
             security=security,
             scheduler_kwargs={"allowed_failures": DEATHS},
-            dashboard_address=None,
-            silence_logs="ERROR",
+            memory_limit=0,  # Dask would pause a worker for good whose model takes most of its share
+            dashboard_address=NO_DASHBOARD,
+            silence_logs=logging.ERROR,
         ) as cluster:
             yield cluster
         return
@@ -94,8 +99,8 @@ def open_cluster(tasks: Tasks, folder: Path) -> Iterator[Any]:
         security=security,
         shared_temp_directory=str(folder),
         log_directory=str(folder),
-        scheduler_options={"dashboard_address": None, "allowed_failures": DEATHS},
-        silence_logs="ERROR",
+        scheduler_options={"dashboard_address": NO_DASHBOARD, "allowed_failures": DEATHS},
+        silence_logs=logging.ERROR,
     ) as cluster:
         cluster.adapt(minimum=tasks.workers, maximum=tasks.workers)
         yield cluster
@@ -129,6 +134,7 @@ def job_options(profile: MachineProfile, tasks: Tasks) -> dict[str, Any]:
         "cores": 1,  # one chunk at a time: its threads are those of OpenMP
         "processes": 1,
         "memory": f"{asked.memory_per_node_gb:g}GB",
+        "worker_extra_args": ["--memory-limit", "0"],  # the scheduler sees to it
         "walltime": f"{minutes // 60:02d}:{minutes % 60:02d}:00",
         "queue": asked.queue,
         "account": asked.account,

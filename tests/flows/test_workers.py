@@ -1,0 +1,40 @@
+"""Batches of candidates on Prefect's task runners: the same picks, and each chunk is a task run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def picks(command: Any, folder: Path) -> list[Any]:
+    rows = json.loads(command.run("discover", "results", folder, "--json"))
+    return [(row["formula"], row["value"]) for row in rows]
+
+
+@pytest.mark.parametrize(
+    "tasks",
+    [
+        {"workers": 3, "chunk": 1},
+        {"runner": "dask", "workers": 2, "chunk": 1},
+    ],
+    ids=["threads", "dask"],
+)
+def test_workers_are_shown_and_change_no_pick(
+    command: Any, prefect_at: Any, quick: Any, finished_run: Any, tasks: dict[str, Any]
+) -> None:
+    if tasks.get("runner") == "dask":
+        pytest.importorskip("prefect_dask", reason="the extra 'cluster' is not installed")
+    name = f"workers-{tasks.get('runner', 'threads')}"
+    folder = quick(name, tasks=tasks, budget={"calculations": 6})
+    command.run("discover", "run", folder)
+    assert picks(command, folder) == picks(command, finished_run.folder)
+    prefect = prefect_at(command.daemon("server")[1])
+    (flow_run,) = prefect.flow_runs(name)
+    assert flow_run["state"]["type"] == "COMPLETED"
+    keys = [run["task_key"].rsplit("-", 1)[0] for run in prefect.task_runs(flow_run)]
+    assert keys.count("describe") >= 6
