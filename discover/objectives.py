@@ -95,6 +95,16 @@ class Constraint(Section):
         above = self.above is None or value > self.above
         return above and (self.below is None or value < self.below)
 
+    def is_decided(self, value: float, bound: Literal["below", "above"] | None) -> bool:
+        """Whether a value that may be a bound tells if the constraint is met."""
+        if bound == "below":
+            disproved = self.above is not None and value <= self.above
+            return disproved or (self.above is None and self.met_by(value))
+        if bound == "above":
+            disproved = self.below is not None and value >= self.below
+            return disproved or (self.below is None and self.met_by(value))
+        return True
+
     def in_words(self) -> str:
         """Such as `bulk_modulus above 50 GPa`."""
         unit = property_named(self.property).unit

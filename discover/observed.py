@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from discover.campaign import CampaignSpec
 from discover.ladder import rung_index
+from discover.objectives import is_no_result
 from discover.records import Observation
 from discover.store.base import Store
 
@@ -38,6 +39,20 @@ class KnownRows:
         if self.own is None or not self.own.any():
             return self
         return self._rows(np.flatnonzero(self.own))
+
+    def sure(self, spec: CampaignSpec) -> npt.NDArray[np.float64]:
+        """Values (k x p) without bounds that leave open how good a result is, or if a limit is met."""
+        values = self.values.copy()
+        columns = {target.name: column for column, target in enumerate(spec.modelled)}
+        goals = {objective.property: objective.goal for objective in spec.sought}
+        limits = {constraint.property: constraint for constraint in spec.constraints}
+        for row, observations in enumerate(self.observations):
+            for one in observations:
+                goal, limit = goals.get(one.property), limits.get(one.property)
+                unsure = goal is not None and is_no_result(goal, one.bound)
+                if unsure or (limit is not None and not limit.is_decided(one.value, one.bound)):
+                    values[row, columns[one.property]] = np.nan
+        return values
 
     def _rows(self, kept: npt.NDArray[np.intp]) -> KnownRows:
         return KnownRows(

@@ -11,7 +11,7 @@ from discover.acquisition.aims import Aims, Array, hypervolume, non_dominated
 from discover.campaign import CampaignSpec
 from discover.objectives import Constraint
 from discover.observed import known_rows, usable_observations
-from discover.records import Calculation, Record
+from discover.records import Bound, Calculation, Record
 from discover.rows import CandidateRow, described
 from discover.store.base import Store
 
@@ -22,11 +22,13 @@ Standing = Literal["front", "feasible", "infeasible", "incomplete"]
 class Outcome(CandidateRow):
     """What is known of one candidate: property values by name, each in its property's unit.
 
-    `violated` are constraints in words, `order` is when its last calculation was picked (-1: it was
-    imported), `picked_by` what chose that one.
+    `bounds` names those of them that are bounds: the true value lies below or above. One that leaves open
+    how good the candidate is makes it incomplete. `violated` are constraints in words, `order` is when
+    its last calculation was picked (-1: it was imported), `picked_by` what chose that one.
     """
 
     values: dict[str, float]
+    bounds: dict[str, Bound] = {}
     standing: Standing
     violated: tuple[str, ...]
     order: int
@@ -69,13 +71,18 @@ def outcomes(store: Store, spec: CampaignSpec) -> list[Outcome]:
         [i for i, candidate in enumerate(rows.candidates) if candidate not in rows.candidates[:i]],
         dtype=np.int64,
     )
-    aims, values = Aims.of(spec), rows.values[kept].reshape(-1, len(spec.modelled))
-    standings = standing_of(aims, values)
+    sure = rows.sure(spec)[kept].reshape(-1, len(spec.modelled))
+    standings = standing_of(Aims.of(spec), sure)
     found = []
-    for row, known, standing in zip(kept.tolist(), values, standings, strict=True):
+    for row, decided, standing in zip(kept.tolist(), sure, standings, strict=True):
         told = {
             target.name: target.from_model(float(value))
-            for target, value in zip(spec.modelled, known, strict=True)
+            for target, value in zip(spec.modelled, rows.values[row], strict=True)
+            if np.isfinite(value)
+        }
+        judged = {
+            target.name: told[target.name]
+            for target, value in zip(spec.modelled, decided, strict=True)
             if np.isfinite(value)
         }
         own = [calculations[o.calculation] for o in rows.observations[row] if o.calculation]
@@ -84,8 +91,9 @@ def outcomes(store: Store, spec: CampaignSpec) -> list[Outcome]:
             Outcome(
                 **described(store.candidate(rows.candidates[row])),
                 values=told,
+                bounds={o.property: o.bound for o in rows.observations[row] if o.bound},
                 standing=standing,
-                violated=violated(spec.constraints, told),
+                violated=violated(spec.constraints, judged),
                 order=-1 if last is None else last.order,
                 picked_by="import" if last is None else last.picked_by,
                 calculations=_ids(own),

@@ -22,7 +22,6 @@ from discover.acquisition.multi.context import (
 from discover.campaign import CampaignSpec
 from discover.errors import PluginError
 from discover.ladder import on_ladder, rung_costs, rung_index
-from discover.objectives import is_no_result
 from discover.observed import (
     KnownRows,
     has_foreign,
@@ -160,14 +159,8 @@ def _known(spec: CampaignSpec, store: Store, trained: TrainedModel) -> _Known:
 
 
 def _sure(spec: CampaignSpec, rows: KnownRows) -> Array:
-    """Values (k x p) without bounds that are nothing to improve on, where there are others."""
-    values = rows.values.copy()
-    columns = {objective.property: i for i, objective in enumerate(spec.sought)}
-    for row, observations in enumerate(rows.observations):
-        for one in observations:
-            column = columns.get(one.property)
-            if column is not None and is_no_result(spec.sought[column].goal, one.bound):
-                values[row, column] = np.nan
+    """Values (k x p) to improve on: without bounds that are none, where there are others."""
+    values = rows.sure(spec)
     lost = np.isnan(values).all(axis=0)
     values[:, lost] = rows.values[:, lost]
     return values

@@ -88,6 +88,8 @@ def print_outcomes(rows: Sequence[Outcome], targets: Sequence[Property]) -> None
     from rich.console import Console
     from rich.table import Table
 
+    from discover.results import RELATIONS
+
     units = [
         target.label + ("" if target.unit == "1" else f" ({target.unit})") for target in targets
     ]
@@ -99,7 +101,10 @@ def print_outcomes(rows: Sequence[Outcome], targets: Sequence[Property]) -> None
             no_wrap=heading not in units,
         )
     for row in rows:
-        values = (_given(row.values.get(target.name)) for target in targets)
+        values = (
+            RELATIONS[row.bounds.get(target.name)] + _given(row.values.get(target.name))
+            for target in targets
+        )
         standing = ", ".join(row.violated) and f"misses {'; '.join(row.violated)}"
         shown = {"front": "on the front", "feasible": "dominated"}.get(row.standing, row.standing)
         table.add_row(

@@ -31,7 +31,7 @@ from discover.report.findings import MIN_FORECASTS, Findings, few_results
 from discover.report.phonon_card import phonon_card
 from discover.report.phonon_facts import phonon_entries
 from discover.report.phonons import dispersion_figure
-from discover.results import ResultRow, RungStatus
+from discover.results import RELATIONS, ResultRow, RungStatus
 from discover.store.base import Store
 
 if TYPE_CHECKING:
@@ -209,6 +209,7 @@ def _html(findings: Findings, folder: CampaignFolder, charts: dict[str, str]) ->
         formula=notation.formula_html,
         structure=notation.structure_html,
         number=notation.number_text,
+        relation=RELATIONS.__getitem__,
         duration=notation.duration_text,
         moment=_moment,
     )

@@ -43,3 +43,26 @@ def test_the_hypervolume_grows_by_what_is_feasible(several: CampaignFolder) -> N
         abs=1e-3,
     )
     assert told.hypervolume == told.hypervolume_over_time[-1]
+
+
+def test_a_bound_that_leaves_open_how_good_it_is_stays_off_the_front(
+    several: CampaignFolder,
+) -> None:
+    spec = several.load()
+    with closing(several.open_existing_store(spec)) as store:
+        best = next(o for o in store.observations("bulk_modulus") if o.value == 10.0)
+        store.add_observations([best.model_copy(update={"bound": "above"})])  # 10 GPa or more
+        stiff = next(o for o in store.observations("debye_temperature") if o.value == 1200.0)
+        store.add_observations([stiff.model_copy(update={"bound": "above"})])  # beyond 900 K anyway
+        soft = next(o for o in store.observations("debye_temperature") if o.value == 500.0)
+        store.add_observations([soft.model_copy(update={"bound": "above"})])  # below 900 K or not
+        found = {one.order: one for one in outcomes(store, spec)}
+    assert [found[i].standing for i in range(4)] == [
+        "front",
+        "incomplete",
+        "incomplete",
+        "infeasible",
+    ]
+    assert found[2].bounds == {"bulk_modulus": "above"}
+    assert not found[1].violated
+    assert found[3].violated
