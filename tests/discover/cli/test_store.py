@@ -158,7 +158,9 @@ def test_a_password_is_not_published(campaign, discover, tmp_path, monkeypatch):
 
 def test_a_campaign_moves_to_mongodb_and_back(campaign, discover, monkeypatch):
     database = mongomock.MongoClient().get_database("discover")
-    monkeypatch.setattr(MongoStore, "connect", lambda _, name: MongoStore(database, name))
+    monkeypatch.setattr(
+        MongoStore, "connect", lambda _, name, **options: MongoStore(database, name, **options)
+    )
     before = held(campaign)
     there = discover("store", "migrate", campaign.root, "--to", "mongodb://localhost/discover")
     assert there.code == 0
