@@ -151,6 +151,8 @@ def _many(runner: str) -> Iterator[Workers]:
             threads_per_worker=1,
             processes=False,
             host="127.0.0.1",
+            protocol="tls://",
+            security=distributed.Security.temporary(),
             dashboard_address=NO_DASHBOARD,
             memory_limit=0,
             silence_logs=logging.ERROR,
