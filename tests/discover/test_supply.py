@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from discover.folder import CampaignFolder
 from discover.records import Calculation, Candidate, CandidateState
 from discover.store import Store, open_store
 from discover.supply import CandidateSupply
+from discover.workers import InTurn, Lost, Work, Workers, tasks
+from discover.workers.base import Threads
 
 PICKY = """
 import numpy as np
@@ -44,11 +47,13 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def supply(folder: Path, store: Store, **sections: object) -> CandidateSupply:
+def supply(
+    folder: Path, store: Store, workers: Workers | None = None, **sections: object
+) -> CandidateSupply:
     file = folder / "campaign.yaml"
     file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | sections))
     campaign = CampaignFolder.at(folder)
-    made = CandidateSupply(campaign, campaign.load(), store)
+    made = CandidateSupply(campaign, campaign.load(), store, workers)
     made.recover()
     return made
 
@@ -124,6 +129,46 @@ def test_a_generator_that_gives_nothing_must_say_that_it_is_exhausted(
     made = supply(quick_campaign, store, generator={"name": "empty.py:Empty"})
     with pytest.raises(PluginError, match="proposed nothing and does not say that it is exhausted"):
         made.propose(3)
+
+
+class Clumsy:
+    """Workers that lose every chunk of one kind of work."""
+
+    in_processes = False
+
+    def __init__(self, loses: Work) -> None:
+        self._loses = loses
+
+    def map(self, work: Work, chunks: Sequence[str]) -> list[str | Lost]:
+        return [Lost("it died") if work is self._loses else work(chunk) for chunk in chunks]
+
+
+def test_candidates_are_the_same_whoever_works(quick_campaign: Path, tmp_path: Path) -> None:
+    sections: dict[str, object] = {"relaxation": {"enabled": True}, "tasks": {"chunk": 2}}
+    threads = Threads(3)
+    both: list[Workers] = [InTurn(), threads]
+    made = []
+    for number, workers in enumerate(both):
+        with closing(open_store(tmp_path / f"{number}.sqlite", "test")) as store:
+            one = supply(quick_campaign, store, workers, **sections)
+            screened = one.screen(one.propose(6))
+            made.append([(c.id, c.state, c.crystal, c.features) for c in screened])
+    threads.close()
+    assert made[0] == made[1]
+    assert any(state is CandidateState.READY for _, state, _, _ in made[0])
+
+
+@pytest.mark.parametrize(
+    ("work", "reason"),
+    [(tasks.relax_crystals, "relaxation: it died"), (tasks.describe, "descriptors: it died")],
+)
+def test_what_kills_workers_is_rejected(
+    quick_campaign: Path, store: Store, work: Work, reason: str
+) -> None:
+    made = supply(quick_campaign, store, Clumsy(work), relaxation={"enabled": True})
+    screened = made.screen(made.propose(3))
+    assert reason in {c.reason for c in screened}
+    assert all(c.state is CandidateState.REJECTED for c in screened)
 
 
 def _spec(folder: Path):  # type: ignore[no-untyped-def]
