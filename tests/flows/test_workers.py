@@ -1,4 +1,4 @@
-"""Batches of candidates on Prefect's task runners: the same picks, and each chunk is a task run."""
+"""Batches of candidates by a Dask cluster: the same picks, and each chunk is a task run in Prefect."""
 
 from __future__ import annotations
 
@@ -16,20 +16,11 @@ def picks(command: Any, folder: Path) -> list[Any]:
     return [(row["formula"], row["value"]) for row in rows]
 
 
-@pytest.mark.parametrize(
-    "tasks",
-    [
-        {"workers": 3, "chunk": 1},
-        {"runner": "dask", "workers": 2, "chunk": 1},
-    ],
-    ids=["threads", "dask"],
-)
 def test_workers_are_shown_and_change_no_pick(
-    command: Any, prefect_at: Any, quick: Any, finished_run: Any, tasks: dict[str, Any]
+    command: Any, prefect_at: Any, quick: Any, finished_run: Any
 ) -> None:
-    if tasks.get("runner") == "dask":
-        pytest.importorskip("prefect_dask", reason="the extra 'cluster' is not installed")
-    name = f"workers-{tasks.get('runner', 'threads')}"
+    pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
+    name, tasks = "with-dask", {"runner": "dask", "workers": 2, "chunk": 1}
     folder = quick(name, tasks=tasks, budget={"calculations": 6})
     command.run("discover", "run", folder)
     assert picks(command, folder) == picks(command, finished_run.folder)
