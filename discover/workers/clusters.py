@@ -17,7 +17,7 @@ from discover.workers.base import Lost, Work
 
 CLOSING_SECONDS = 10.0
 DEATHS = 1
-"""Workers that may die at a chunk and it is done again; after one more it is lost."""
+"""Workers that may die at a chunk, or at another that they had beside it, and it is done again."""
 NO_DASHBOARD = "127.0.0.1:0"
 """Dask's scheduler serves its state by HTTP, without a password: on loopback, at a port that is free."""
 
@@ -33,25 +33,17 @@ class DaskWorkers:
         self._client = Client(cluster, set_as_default=False)
 
     def map(self, work: Work, chunks: Sequence[str]) -> list[str | Lost]:
-        """As `Workers.map`."""
+        """As `Workers.map`; what seems lost is tried once more alone, as another may be to blame."""
         futures = [self._client.submit(work, chunk, pure=False) for chunk in chunks]
-        return [answer_of(future) for future in futures]
+        answers = [_answer(future) for future in futures]
+        return [
+            _answer(self._client.submit(work, chunk, pure=False)) if isinstance(a, Lost) else a
+            for chunk, a in zip(chunks, answers, strict=True)
+        ]
 
     def close(self) -> None:
         """Leave the cluster."""
         self._client.close(timeout=CLOSING_SECONDS)
-
-
-def answer_of(future: Any) -> str | Lost:
-    """What a future of Dask answers, `Lost` where too many workers died at it."""
-    from distributed import KilledWorker
-
-    try:
-        return str(future.result())
-    except KilledWorker:
-        return Lost(
-            f"{DEATHS + 1} workers died at it, one after the other: was there enough memory?"
-        )
 
 
 def check_cluster(tasks: Tasks) -> None:
@@ -159,3 +151,13 @@ def _require(module: str) -> None:
             f"Dask is not installed here ({module} is missing): "
             "pip install 'discover-materials[cluster]', or choose runner: threads"
         )
+
+
+def _answer(future: Any) -> str | Lost:
+    """What a future of Dask answers, `Lost` where too many workers died at it."""
+    from distributed import KilledWorker
+
+    try:
+        return str(future.result())
+    except KilledWorker:
+        return Lost("every worker that was to do it died: was there enough memory?")
