@@ -25,7 +25,7 @@ def show(result: dict[str, Any]) -> None:
 
 
 def figure(result: dict[str, Any]) -> Figure:
-    """Relaxations a minute by workers, and the busy share of slots beside its goal."""
+    """Relaxations a minute by workers (some simulated), and the busy share of slots beside its goal."""
     from discover.report.canvas import new_figure, styled
 
     drawn = new_figure(9.0, 3.6)
@@ -40,7 +40,7 @@ def _draw_relaxation(axes: Axes, rows: list[dict[str, Any]]) -> None:
 
     colours = {"threads": PALETTE["model"], "dask": PALETTE["miss"]}
     names = [
-        f"{row['runner']}\n{row['workers']}" + ("\nsimulated" if row["simulated"] else "")
+        f"{row['runner']}\n{row['workers']}" + ("\nsim." if row["simulated"] else "")
         for row in rows
     ]
     places = range(len(rows))
