@@ -78,4 +78,6 @@ def _parsed(unit: str) -> Any:
 def _registry() -> Any:
     import pint
 
-    return pint.UnitRegistry()
+    registry: Any = pint.UnitRegistry()
+    registry.define("atom = [atoms]")  # energies per atom are told from those per cell and per mole
+    return registry

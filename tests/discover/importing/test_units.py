@@ -44,3 +44,11 @@ def test_what_is_not_finite_is_refused():
 def test_the_unit_of_a_property_is_left_as_it_is(name, value):
     target = property_named(name)
     assert Conversion(target.unit, target)(value) == pytest.approx(value)
+
+
+def test_energies_per_atom_are_not_those_per_mole() -> None:
+    hull_distance = property_named("hull_distance")
+    assert Conversion("meV/atom", hull_distance)(50.0) == pytest.approx(0.05)
+    for other in ("eV", "kJ/mol"):
+        with pytest.raises(DataError, match="is no unit of hull_distance"):
+            Conversion(other, hull_distance)
