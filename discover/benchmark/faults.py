@@ -6,6 +6,7 @@ processes, the stores, and jobs as processes of this machine or of a Slurm.
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import signal
@@ -32,6 +33,8 @@ OVERHEAD_SECONDS = 6.0
 """What a job takes beside its sleep on a slow machine: start, collection, its share of training."""
 BEGIN_SECONDS = 300.0
 TELL_SECONDS = 30.0
+ALLOYS = "alloys.extxyz"
+METALS = ("Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au")
 MACHINE = "scheduler: slurm\npoll_seconds: 1\nanswer_seconds: 10\nsettle_seconds: 3\n"
 Told = Callable[[str], None]
 
@@ -56,7 +59,11 @@ def run(
         raise CampaignError(f"{place}: is not empty; give another folder")
     soak = Soak(place, minutes, outage_seconds, job_seconds, told)
     calculations = max(4, round(60 * minutes / (job_seconds + OVERHEAD_SECONDS)))
-    specs = [spec(number, calculations, job_seconds, soak.slurm) for number in range(campaigns)]
+    calculations = min(calculations, write_alloys(place / ALLOYS))
+    specs = [
+        spec(number, calculations, job_seconds, soak.slurm, place / ALLOYS)
+        for number in range(campaigns)
+    ]
     result = soak.run(specs, kill_every_seconds, seed)
     write_atomically(place / "results.json", json.dumps(result, indent=2))
     if out is None and result["passed"]:
@@ -64,19 +71,31 @@ def run(
     return result
 
 
-def spec(number: int, calculations: int, job_seconds: float, slurm: Slurm | None) -> CampaignSpec:
+def write_alloys(path: Path) -> int:
+    """Candidates enough for long soaks: every filling of a face-centred cube by seven metals.
+
+    How many there are.
+    """
+    from ase.build import bulk
+    from ase.io import write
+
+    cubes = []
+    for filling in itertools.combinations_with_replacement(METALS, 4):
+        cubes.append(bulk("Cu", cubic=True))
+        cubes[-1].symbols = list(filling)
+    write(path, cubes, format="extxyz")
+    return len(cubes)
+
+
+def spec(
+    number: int, calculations: int, job_seconds: float, slurm: Slurm | None, crystals: Path
+) -> CampaignSpec:
     """A campaign of quick jobs; every other one hands them to Slurm, where there is one."""
     by_slurm = slurm is not None and number % 2 == 1
     return CampaignSpec.model_validate(
         {
             "name": f"soak-{number + 1}",
-            "generator": {
-                "name": "prototypes",
-                "options": {
-                    "prototypes": ["rocksalt", "zincblende", "CsCl", "fluorite"],
-                    "elements": ["Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au", "O", "N", "C"],
-                },
-            },
+            "generator": {"name": "structures", "options": {"files": [str(crystals)]}},
             "pool": {"size": 6, "batch": 3},
             "potential": "emt",
             "relaxation": {"enabled": False},
@@ -274,7 +293,8 @@ def is_finished(folder: CampaignFolder) -> bool:
     try:
         with closing(folder.open_existing_store(folder.load(), read_only=True)) as store:
             stopped = store.value("stopped")
-            return bool(stopped) and not store.calculations(ACTIVE_STATES)
+            at_budget = stopped is not None and stopped.startswith("budget")
+            return at_budget and not store.calculations(ACTIVE_STATES)
     except DiscoverError:
         return False
 
