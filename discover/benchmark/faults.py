@@ -6,7 +6,6 @@ processes, the stores, and jobs as processes of this machine or of a Slurm.
 
 from __future__ import annotations
 
-import itertools
 import json
 import shutil
 import signal
@@ -18,7 +17,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from discover.benchmark.faults_kind import NAME
+from discover.benchmark.faults_kind import ALLOYS, NAME, Alloys
 from discover.benchmark.faults_outages import Killer, Slurm, fill_disk, lock_stores, small_disk
 from discover.benchmark.faults_record import ResultWatcher, Verdict, judge, read_log
 from discover.benchmark.faults_service import Service
@@ -33,8 +32,6 @@ OVERHEAD_SECONDS = 6.0
 """What a job takes beside its sleep on a slow machine: start, collection, its share of training."""
 BEGIN_SECONDS = 300.0
 TELL_SECONDS = 30.0
-ALLOYS = "alloys.extxyz"
-METALS = ("Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au")
 MACHINE = "scheduler: slurm\npoll_seconds: 1\nanswer_seconds: 10\nsettle_seconds: 3\n"
 Told = Callable[[str], None]
 
@@ -59,11 +56,8 @@ def run(
         raise CampaignError(f"{place}: is not empty; give another folder")
     soak = Soak(place, minutes, outage_seconds, job_seconds, told)
     calculations = max(4, round(60 * minutes / (job_seconds + OVERHEAD_SECONDS)))
-    calculations = min(calculations, write_alloys(place / ALLOYS))
-    specs = [
-        spec(number, calculations, job_seconds, soak.slurm, place / ALLOYS)
-        for number in range(campaigns)
-    ]
+    calculations = min(calculations, Alloys().size())
+    specs = [spec(number, calculations, job_seconds, soak.slurm) for number in range(campaigns)]
     result = soak.run(specs, kill_every_seconds, seed)
     write_atomically(place / "results.json", json.dumps(result, indent=2))
     if out is None and result["passed"]:
@@ -71,31 +65,13 @@ def run(
     return result
 
 
-def write_alloys(path: Path) -> int:
-    """Candidates enough for long soaks: every filling of a face-centred cube by seven metals.
-
-    How many there are.
-    """
-    from ase.build import bulk
-    from ase.io import write
-
-    cubes = []
-    for filling in itertools.combinations_with_replacement(METALS, 4):
-        cubes.append(bulk("Cu", cubic=True))
-        cubes[-1].symbols = list(filling)
-    write(path, cubes, format="extxyz")
-    return len(cubes)
-
-
-def spec(
-    number: int, calculations: int, job_seconds: float, slurm: Slurm | None, crystals: Path
-) -> CampaignSpec:
+def spec(number: int, calculations: int, job_seconds: float, slurm: Slurm | None) -> CampaignSpec:
     """A campaign of quick jobs; every other one hands them to Slurm, where there is one."""
     by_slurm = slurm is not None and number % 2 == 1
     return CampaignSpec.model_validate(
         {
             "name": f"soak-{number + 1}",
-            "generator": {"name": "structures", "options": {"files": [str(crystals)]}},
+            "generator": {"name": ALLOYS},
             "pool": {"size": 6, "batch": 3},
             "potential": "emt",
             "relaxation": {"enabled": False},

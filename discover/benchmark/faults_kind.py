@@ -1,10 +1,11 @@
-"""The calculation of the fault benchmark: it waits, keeps a log of its own, and gives a made-up value.
+"""The plug-ins of the fault benchmark: alloys, and a calculation that waits and keeps a log of its own.
 
-The benchmark installs it for its own service alone, as users install plug-ins, by an entry point.
+The benchmark installs them for its own service alone, as users install plug-ins, by entry points.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
@@ -15,9 +16,16 @@ from pydantic import Field
 
 from discover.calculations.base import Engine, Outcome, Value
 from discover.errors import CalculationError
+from discover.records import Candidate, Provenance, content_hash
 from discover.structures.crystal import Crystal
+from discover.structures.fingerprint import reduced_formula
+from discover.structures.symmetry import spacegroup
+from generators import GeneratorContext, Proposal
+from generators.streams import Permutation
 
 NAME = "rehearsal"
+ALLOYS = "alloys"
+METALS = ("Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au")
 LOG = "DISCOVER_FAULTS_LOG"
 
 
@@ -44,6 +52,51 @@ class Rehearsal:
         time.sleep(self._seconds)
         append(Path(path), "end", directory, value)
         return Outcome(values=(Value.of("thermal_conductivity", value),))
+
+
+class Alloys:
+    """Every filling of the four sites of a face-centred cube by seven metals: 210 candidates."""
+
+    def __init__(self) -> None:
+        self._fillings = list(itertools.combinations_with_replacement(METALS, 4))
+
+    def size(self) -> int:
+        """How many there are."""
+        return len(self._fillings)
+
+    def elements(self) -> frozenset[str]:
+        """The metals."""
+        return frozenset(METALS)
+
+    def propose(self, n: int, context: GeneratorContext) -> Proposal:
+        """The next fillings in an order of the seed's own."""
+        order = Permutation(self.size(), f"{context.seed}/{ALLOYS}")
+        candidates: list[Candidate] = []
+        position = context.position
+        while position < self.size() and len(candidates) < n:
+            candidate = _alloy(self._fillings[order(position)], position)
+            if candidate.id not in context.known:
+                candidates.append(candidate)
+            position += 1
+        return Proposal(
+            candidates=tuple(candidates), position=position, exhausted=position >= self.size()
+        )
+
+
+def _alloy(filling: tuple[str, ...], position: int) -> Candidate:
+    from ase.build import bulk
+
+    cube = bulk("Cu", cubic=True)
+    cube.symbols = list(filling)
+    crystal = Crystal.from_atoms(cube)
+    return Candidate(
+        id=content_hash({"alloy": list(filling)}),
+        formula=reduced_formula(crystal),
+        spacegroup=spacegroup(crystal),
+        prototype="fcc",
+        structure=crystal,
+        provenance=Provenance(generator=ALLOYS, operation="fill", draw=position),
+    )
 
 
 def conductivity(crystal: Crystal) -> float:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from discover.benchmark.faults_kind import LOG, NAME
+from discover.benchmark.faults_kind import ALLOYS, LOG, NAME, Alloys, Rehearsal
 from discover.campaign import CampaignSpec
 from discover.errors import ServerError
 from discover.folder import CampaignFolder
@@ -148,8 +148,13 @@ class Service:
         package = plugins / f"{NAME}-1.0.dist-info"
         package.mkdir(parents=True)
         (package / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {NAME}\nVersion: 1.0\n")
-        target = f"{NAME} = discover.benchmark.faults_kind:Rehearsal\n"
-        (package / "entry_points.txt").write_text(f"[discover.calculations]\n{target}")
+        entries = (("calculations", NAME, Rehearsal), ("generators", ALLOYS, Alloys))
+        (package / "entry_points.txt").write_text(
+            "".join(
+                f"[discover.{kind}]\n{name} = {plugin.__module__}:{plugin.__qualname__}\n"
+                for kind, name, plugin in entries
+            )
+        )
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "DISCOVER_"))}
         ports = {name: str(_free_port()) for name in ("DASHBOARD", "PAGE")}
         return kept | {

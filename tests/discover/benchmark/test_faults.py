@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from discover.benchmark.faults import is_finished, run, spec, write_alloys
-from discover.benchmark.faults_kind import append
+from discover.benchmark.faults import is_finished, run, spec
+from discover.benchmark.faults_kind import Alloys, append
 from discover.benchmark.faults_outages import Killer, fill_disk, lock_stores, small_disk
 from discover.benchmark.faults_record import (
     Event,
@@ -31,6 +31,7 @@ from discover.processes import Process
 from discover.records import CalculationState
 from discover.store import open_store
 from discover.store.conformance import calculation, observation
+from generators.conformance import GeneratorConformance
 
 DONE, FAILED, RUNNING = CalculationState.DONE, CalculationState.FAILED, CalculationState.RUNNING
 
@@ -175,15 +176,19 @@ def test_a_disk_is_full_for_a_while(tmp_path: Path) -> None:
 def test_a_campaign_is_finished_when_its_store_says_so(tmp_path: Path) -> None:
     folder = CampaignFolder.at(tmp_path)
     assert not is_finished(folder)
-    assert write_alloys(tmp_path / "alloys.extxyz") == 210
-    soaked = spec(0, 4, 1.0, None, tmp_path / "alloys.extxyz")
-    folder.spec_file.write_text(json.dumps(soaked.model_dump(mode="json")))
+    folder.spec_file.write_text(json.dumps(spec(0, 4, 1.0, None).model_dump(mode="json")))
     assert not is_finished(folder)
     with closing(folder.open_store(folder.load())) as store:
         store.set_value("stopped", "the space is exhausted")
         assert not is_finished(folder)
         store.set_value("stopped", "budget: 4 calculations")
     assert is_finished(folder)
+
+
+class TestAlloys(GeneratorConformance):
+    @pytest.fixture
+    def make_generator(self) -> type[Alloys]:
+        return Alloys
 
 
 def test_an_own_folder_is_asked_for(tmp_path: Path) -> None:
