@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +13,7 @@ from discover.calculations.cells import primitive_cell
 from discover.calculations.lattice.forces import ForceLog
 from discover.calculations.lattice.relaxation import relax
 from discover.calculations.phase_diagram import Phase, Stability, stability
-from discover.errors import CalculationError, DiscoverError
+from discover.errors import CalculationError, CampaignError, DiscoverError
 from discover.potentials.elements import elemental_crystal
 from discover.structures.crystal import Crystal
 from discover.structures.fingerprint import reduced_formula
@@ -68,13 +67,14 @@ class PhaseStability:
     def run(self, crystal: Crystal, engine: ForceEngine, directory: Path) -> Outcome:
         """Compute what is not in the directory already.
 
-        Raises CalculationError where the engine lacks an element, where the candidate or an element
-        cannot be relaxed, and CampaignError where a reference file is not there.
+        Raises CalculationError where the engine lacks an element, and where the candidate or an element
+        cannot be relaxed; CampaignError, before anything is computed, where a reference file is not
+        there.
         """
         symbols = sorted(set(crystal.to_atoms().get_chemical_symbols()))
         check_elements(engine, symbols)
+        competitors, warnings = self._competitors(symbols)
         log = ForceLog(directory / FORCES)
-        warnings: list[str] = []
         try:
             own = self._phase(_Competitor(crystal, "candidate"), engine, log, directory)
             phases = [
@@ -83,7 +83,7 @@ class PhaseStability:
                 )
                 for symbol in symbols
             ]
-            for competitor in self._competitors(symbols):
+            for competitor in competitors:
                 try:
                     phases.append(self._phase(competitor, engine, log, directory))
                 except CalculationError as error:
@@ -93,9 +93,9 @@ class PhaseStability:
         except DiscoverError as error:
             raise CalculationError(str(error), frames=log.frames()) from error
         others = [symbol for symbol in symbols if symbol != self._ion]
-        competitors = [phase.elements for phase in phases if len(phase.elements) > 1]
+        compounds = [phase.elements for phase in phases if len(phase.elements) > 1]
         open_ended = self._ion in symbols and len(others) > 1
-        open_ended &= all(self._ion in elements for elements in competitors)
+        open_ended &= all(self._ion in elements for elements in compounds)
         if open_ended:
             warnings.append(
                 f"no compound of {', '.join(others)} without {self._ion} competes: the anodic limit "
@@ -114,23 +114,36 @@ class PhaseStability:
             frames=log.frames(),
         )
 
-    def _competitors(self, symbols: list[str]) -> Iterator[_Competitor]:
-        """Crystals of these elements alone, other than the elements themselves."""
+    def _competitors(self, symbols: list[str]) -> tuple[list[_Competitor], list[str]]:
+        """Crystals that have no other element, and what is to be told of those that are not there."""
         from generators import GeneratorContext
         from generators.prototypes import PrototypeGenerator
         from generators.structure_files import StructureFiles
 
         everything = GeneratorContext(seed=0, position=0, known=frozenset())
+        found: list[_Competitor] = []
+        left_out: list[str] = []
         if self._prototypes:
-            space = PrototypeGenerator(elements=tuple(symbols))
-            for candidate in space.propose(space.size(), everything).candidates:
-                yield _Competitor(candidate.crystal, candidate.prototype or "prototype")
+            try:
+                space = PrototypeGenerator(elements=tuple(symbols))
+            except (
+                CampaignError
+            ) as error:  # such as metals alone, or Li3N, which no prototype holds
+                left_out.append(f"no prototype competes: {error}")
+            else:
+                found += [
+                    _Competitor(candidate.crystal, candidate.prototype or "prototype")
+                    for candidate in space.propose(space.size(), everything).candidates
+                ]
         for file in self._references:
             files = StructureFiles((file,), drop_invalid=True)
-            for candidate in files.propose(files.size(), everything).candidates:
-                present = set(candidate.crystal.to_atoms().get_chemical_symbols())
-                if len(present) > 1 and present <= set(symbols):
-                    yield _Competitor(candidate.crystal, Path(file).name)
+            left_out += [f"left out the reference {place}: {why}" for place, why in files.refused]
+            found += [
+                _Competitor(candidate.crystal, Path(file).name)
+                for candidate in files.propose(files.size(), everything).candidates
+                if set(candidate.crystal.to_atoms().get_chemical_symbols()) <= set(symbols)
+            ]
+        return found, left_out
 
     def _phase(
         self, competitor: _Competitor, engine: ForceEngine, log: ForceLog, directory: Path

@@ -12,7 +12,7 @@ from ase.io import write
 from discover.calculations.engines.emt import EMTEngine
 from discover.calculations.engines.potential import PotentialEngine
 from discover.calculations.stability import FORCES, PhaseStability
-from discover.errors import CalculationError
+from discover.errors import CalculationError, CampaignError
 from discover.structures.crystal import Crystal
 from generators import GeneratorContext
 from generators.prototypes import PrototypeGenerator
@@ -61,6 +61,27 @@ def test_a_window_that_nothing_closes_is_a_bound(tmp_path: Path) -> None:
     assert informed.values[3].bound is None
     assert informed.values[0].value >= alone.values[0].value
     assert not informed.warnings
+
+
+def test_references_are_read_before_anything_is_computed(tmp_path: Path) -> None:
+    missing = PhaseStability(references=(str(tmp_path / "nowhere.cif"),))
+    with pytest.raises(CampaignError, match=r"nowhere\.cif"):
+        missing.run(Crystal.from_atoms(ALLOY), EMTEngine(), tmp_path)
+    assert not (tmp_path / FORCES).exists()
+
+    folder = tmp_path / "phases"
+    folder.mkdir()
+    write(folder / "CuAu.cif", bulk("CuAu", "cesiumchloride", a=3.0))
+    write(folder / "Au.cif", bulk("Au", a=4.2))
+    (folder / "broken.cif").write_text("no crystal")
+    told = PhaseStability(references=(str(folder),)).run(
+        Crystal.from_atoms(ALLOY), EMTEngine(), tmp_path
+    )
+    phases: Any = told.details["phases"]
+    of_file = [one["formula"] for one in phases if one["origin"] == "phases"]
+    assert sorted(of_file) == ["Au", "CuAu"]
+    assert any(text.startswith("left out the reference broken.cif") for text in told.warnings)
+    assert any(text.startswith("no prototype competes") for text in told.warnings)
 
 
 def test_what_cannot_be_computed_is_refused(tmp_path: Path) -> None:
