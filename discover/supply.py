@@ -119,9 +119,8 @@ class CandidateSupply:
         namesakes = (
             self._store.candidate(i) for i in self._known.of_formulas(c.formula for c in proposed)
         )
-        made = sort_made(
-            self._generator
-        )  # those of which only the composition is known are no twins
+        # those of which only the composition is known are no twins
+        made = sort_made(self._generator)
         ready = (c for c in namesakes if c.state is CandidateState.READY)
         twins = [c for c in ready if isinstance(c.structure, made)]
         answered = self._described(self._filtered(proposed, twins))

@@ -178,10 +178,9 @@ def held_out_each(
         mean, std = np.full((2, len(fold)), np.nan)
         for rows in inside:
             answer = next(answers)
-            if (
-                answer is not None
-            ):  # else these rows stay so, and the card says how many were held out
-                mean[rows], std[rows] = answer
+            if answer is None:
+                continue  # these rows stay not a number, and the card says how many were held out
+            mean[rows], std[rows] = answer
         found.append(HeldOut(mean, std, fold))
     return found
 
