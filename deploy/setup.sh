@@ -9,13 +9,13 @@ cd "$(dirname "$0")/.."
 
 want="${1:-run}"
 libraries=(gcc g++ libxc-dev libopenblas-dev libfftw3-dev)
-[ "$want" = test ] && libraries+=(rsync openssh-client chromium chromium-driver quantum-espresso quantum-espresso-data slurmctld slurmd slurm-client munge)
+[ "$want" = test ] && libraries+=(rsync openssh-client chromium chromium-driver quantum-espresso quantum-espresso-data slurmctld slurmd slurm-client munge libcurl4)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 stamp=".venv/.set-up-for-$want"
-state="$(cat pyproject.toml deploy/constraints.txt deploy/setup.sh deploy/gpaw_siteconfig.py | sha256sum | cut -d' ' -f1)"
+state="$(cat pyproject.toml deploy/constraints.txt deploy/setup.sh deploy/mongod-test.sh deploy/gpaw_siteconfig.py | sha256sum | cut -d' ' -f1)"
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$state $PWD" ]; then
   exit 0
 fi
@@ -88,6 +88,10 @@ fi
 extras=all
 [ "$want" = test ] && extras=dev
 pip install -q -c deploy/constraints.txt -e ".[$extras]"
+if [ "$want" = test ]; then
+  say "installing a MongoDB server for the tests"
+  deploy/mongod-test.sh || say "it could not be installed here: tests that need a MongoDB server skip"
+fi
 pip check >/dev/null || fail "the installed packages do not fit together: $(pip check)"
 printf '%s %s' "$state" "$PWD" >"$stamp"
 say "the environment is ready: .venv/bin/discover"

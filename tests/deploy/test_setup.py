@@ -38,4 +38,5 @@ def test_the_scripts_are_sound() -> None:
     shellcheck = shutil.which("shellcheck")
     if shellcheck is None:
         pytest.skip("shellcheck is not installed")
-    subprocess.run([shellcheck, SETUP, SETUP.with_name("slurm-test.sh")], check=True)
+    others = [SETUP.with_name(name) for name in ("mongod-test.sh", "slurm-test.sh")]
+    subprocess.run([shellcheck, SETUP, *others], check=True)
