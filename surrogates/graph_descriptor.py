@@ -34,6 +34,9 @@ class CrystalDescriptor:
     filled up with zeros to `max_atoms` atoms, so that a row needs no table of structures beside it.
     """
 
+    whole = True
+    """A row is read as one thing: columns that do not vary must not be left out."""
+
     def __init__(self, max_atoms: Annotated[int, Field(ge=1)] = 32) -> None:
         self._max_atoms = max_atoms
 

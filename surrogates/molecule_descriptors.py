@@ -153,9 +153,10 @@ def _queries() -> tuple[Mol, ...]:
 
 
 def _mol(smiles: str) -> Mol:
-    from rdkit import Chem
+    from rdkit import Chem, rdBase
 
-    mol = Chem.MolFromSmiles(smiles)
+    with rdBase.BlockLogs():  # the reason is told by row
+        mol = Chem.MolFromSmiles(smiles)
     if mol is None:
         raise StructureError(f"{smiles!r} is not a SMILES that can be read")
     return mol

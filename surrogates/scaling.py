@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MIN_ROWS = 3
+SMALLEST, LARGEST = 1e-100, 1e100
+"""Between which the range of a target must lie: its variance would be zero, or infinite, beyond."""
 
 
 def require_fittable(data: TrainingData) -> None:
@@ -26,6 +28,12 @@ def require_fittable(data: TrainingData) -> None:
         raise SurrogateError(f"{rows} rows are too few to fit on; at least {MIN_ROWS} are needed")
     if not bool((data.y != data.y[0]).any()):
         raise SurrogateError(f"the target is constant ({float(data.y[0]):g}) in all {rows} rows")
+    extent = float(data.y.amax() - data.y.amin())
+    if not SMALLEST < extent < LARGEST:
+        raise SurrogateError(
+            f"the target ranges over {extent:.3g}: give it in a unit in which it ranges over "
+            f"{SMALLEST:g} to {LARGEST:g}"
+        )
     if not bool(data.at_target.any()):
         raise SurrogateError("no row was measured at the fidelity that is to be predicted")
     if not bool(varies(data.descriptors).any()):

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-import fnmatch
 import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from ase.data import chemical_symbols
 
-from discover import plugins
+from discover.benchmark.columns import USUAL, Columns, find_columns, free_columns
 from discover.benchmark.features import (
     COMPOSITION,
-    SPACEGROUP,
     Describer,
     Features,
     Plan,
@@ -28,12 +25,13 @@ from discover.benchmark.features import (
     number,
     plan_features,
 )
-from discover.benchmark.tables import Row, Table, read_table
+from discover.benchmark.tables import Row, Table, plain, read_table
 from discover.errors import DataError, StructureError
 from discover.properties import Transform
 from discover.records import content_hash
 from discover.structures.fingerprint import reduced_formula
 from discover.structures.symmetry import spacegroup
+from surrogates.scaling import LARGEST, SMALLEST
 
 if TYPE_CHECKING:
     from surrogates import TrainingData
@@ -41,19 +39,6 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-USUAL = {
-    "formula": re.compile(
-        r"((reduced|chemical|pretty)_)?(formula|composition)(_pretty)?", re.IGNORECASE
-    ),
-    "smiles": re.compile(r"(canonical_)?smiles", re.IGNORECASE),
-    "id": re.compile(r"((mp|material|materials|structure|entry)_)?id|row|index", re.IGNORECASE),
-    "group": re.compile(r"groups?", re.IGNORECASE),
-    "year": re.compile(r"((discovery|publication)_)?year", re.IGNORECASE),
-    "censored": re.compile(r".*censored.*", re.IGNORECASE),
-    "spacegroup": SPACEGROUP,
-    "split": re.compile(r"split", re.IGNORECASE),
-}
-"""Names by which columns are known that nobody named."""
 CENSORED_FLAGS = {
     **dict.fromkeys(("true", "1", "1.0", "yes", "below", "<", "-1"), -1),
     **dict.fromkeys(("above", ">", "+1"), 1),
@@ -63,28 +48,6 @@ CENSORED_FLAGS = {
 BOUND = re.compile(r"^\s*([<>])=?\s*(.+)$")
 HYDRATE = re.compile(r"[*·•⋅]")
 MOST_LISTED = 20
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What columns hold; None: the column with the usual name, if there is one.
-
-    `features` are descriptors, columns or patterns of columns to describe rows by, `exclude` patterns
-    of columns that must not.
-    """
-
-    target: str
-    formula: str | None = None
-    smiles: str | None = None
-    id: str | None = None
-    group: str | None = None
-    year: str | None = None
-    censored: str | None = None
-    spacegroup: str | None = None
-    split: str | None = None
-    duration: str | None = None
-    features: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -196,7 +159,13 @@ def load_data(
     MissingDependencyError for descriptors whose package is not installed.
     """
     table = read_table(paths, columns.id)
-    columns = _found(table, columns)
+    columns = find_columns(table, columns)
+    for name in table.columns:
+        if USUAL["censored"].fullmatch(plain(name)) and name not in (
+            columns.censored,
+            columns.target,
+        ):
+            told(f"column {name!r} is not taken to mark bounds; name it by --censored if it does")
     plan = _plan(table, columns)
     problems = _repeated(table, columns.id)
     describer = Describer(plan)
@@ -205,16 +174,21 @@ def load_data(
     for i, row in enumerate(table.rows):
         try:
             _check_cells(plan, row)
+            smiles = row.cells[columns.smiles] if columns.smiles else ""
             entries[i] = _entry(
                 row, columns, transform, formula_needed=COMPOSITION in plan.descriptors
             )
-            smiles = row.cells[columns.smiles] if columns.smiles else ""
             described[i] = describer.row(row, entries[i].formula, smiles)
-        except (_RowError, StructureError) as error:
+        except _RowError as error:
             problems.setdefault(i, str(error))
+        except StructureError as error:
+            where = (
+                f"{columns.smiles} = {smiles!r}: " if smiles and smiles not in str(error) else ""
+            )
+            problems.setdefault(i, f"{where}{error}")
     listed = tuple(f"{table.rows[i].place}: {problems[i]}" for i in sorted(problems))
     if listed and not drop_invalid:
-        raise DataError(_refusal(table, listed))
+        raise DataError(_refusal(table, listed, plan))
     for line in listed:
         told(f"dropped {line}")
     kept = [i for i in range(len(table.rows)) if i not in problems]
@@ -223,6 +197,7 @@ def load_data(
     good = replace(table, rows=tuple(table.rows[i] for i in kept))
     features = assemble(good, plan, np.array([described[i] for i in kept]), describer.names)
     y = np.array([entries[i].y for i in kept])
+    _check_spread(table, columns.target, y)
     if not columns.features and (same := give_away(features, y)):
         raise DataError(
             f"{table.source}: ranked by {' or '.join(map(repr, same))}, the rows are ranked as by the "
@@ -271,44 +246,29 @@ def _data_set(
     )
 
 
-def _found(table: Table, columns: Columns) -> Columns:
-    """The columns by name, those that are not named by their usual names; DataError for a wrong one."""
-    for field in dataclasses.fields(Columns):
-        value = getattr(columns, field.name)
-        if isinstance(value, str) and value not in table.columns:
-            raise DataError(
-                f"{table.source}: --{field.name} {value!r}: there is no such column"
-                f"{plugins.suggestion(value, table.columns)}"
-            )
-    excluded = {n for pattern in columns.exclude for n in fnmatch.filter(table.columns, pattern)}
-    for pattern in columns.exclude:
-        if not fnmatch.filter(table.columns, pattern):
-            raise DataError(
-                f"{table.source}: --exclude {pattern!r} matches no column"
-                f"{plugins.suggestion(pattern, table.columns)}"
-            )
-    found: dict[str, Any] = {}
-    for role, usual_name in USUAL.items():
-        given = getattr(columns, role)
-        usual = [n for n in table.columns if usual_name.fullmatch(n) and n != columns.target]
-        if role == "spacegroup":  # numbers rather than symbols, which are spelled in many ways
-            usual.sort(key=lambda n: not all(r.cells[n].isdecimal() for r in table.rows))
-        usual = [n for n in usual if n not in excluded or role in {"id", "spacegroup"}]
-        found[role] = given or next(iter(usual), None)
-    return replace(columns, **{**found, "id": columns.id or table.joined_by or found["id"]})
-
-
 def _plan(table: Table, columns: Columns) -> Plan:
-    taken = {getattr(columns, role) for role in USUAL if role != "spacegroup"}
-    taken |= {columns.target, columns.duration}
-    excluded = {n for pattern in columns.exclude for n in fnmatch.filter(table.columns, pattern)}
     return plan_features(
         table,
         columns.features,
-        [name for name in table.columns if name not in taken | excluded],
+        free_columns(table, columns),
         formula=columns.formula,
         smiles=columns.smiles,
     )
+
+
+def _check_spread(table: Table, target: str, y: Array) -> None:
+    """DataError for a target that nothing can be learned of, or that overflows when it is squared."""
+    extent = float(np.ptp(y))
+    if extent == 0:
+        raise DataError(
+            f"{table.source}: --target {target!r} is {y[0]:g} in all {len(y)} rows: there is nothing "
+            "to predict"
+        )
+    if not SMALLEST < extent < LARGEST:
+        raise DataError(
+            f"{table.source}: --target {target!r} ranges over {extent:.3g}: give it in a unit in which "
+            f"it ranges over {SMALLEST:g} to {LARGEST:g}, or --transform log10"
+        )
 
 
 def _check_cells(plan: Plan, row: Row) -> None:
@@ -326,7 +286,10 @@ def _entry(row: Row, columns: Columns, transform: Transform, *, formula_needed: 
         formula = reduced_formula(row.crystal)
         elements = frozenset(chemical_symbols[z] for z in row.crystal.numbers)
     elif columns.formula and (row.cells[columns.formula] or formula_needed):
-        formula, elements = parse_formula(row.cells[columns.formula])
+        try:
+            formula, elements = parse_formula(row.cells[columns.formula])
+        except _RowError as error:
+            raise _RowError(f"{columns.formula}: {error}") from None
     year = number(row.cells[columns.year]) if columns.year else math.nan
     if columns.year and not math.isfinite(year):
         raise _RowError(f"{columns.year} = {row.cells[columns.year]!r} is no year")
@@ -353,6 +316,8 @@ def _target(row: Row, columns: Columns, transform: Transform) -> tuple[float, in
                 f"{columns.censored} = {flag!r} is none of {', '.join(filter(None, CENSORED_FLAGS))}"
             )
         sign = CENSORED_FLAGS[flag]
+        if "above" in columns.censored.lower() and flag not in {"below", "<", "-1"}:
+            sign = abs(sign)  # the column says on which side the true values are
     return (math.log10(value) if transform == "log10" else value), sign
 
 
@@ -398,9 +363,11 @@ def _spacegroups(table: Table, column: str | None) -> tuple[str, ...] | None:
     return tuple("".join(row.cells[column].split()) for row in table.rows) if column else None
 
 
-def _refusal(table: Table, listed: Sequence[str]) -> str:
+def _refusal(table: Table, listed: Sequence[str], plan: Plan) -> str:
     some = f"{len(listed)} of {len(table.rows)} rows cannot be used"
-    return f"{table.source}: {some}; correct them, or --drop-invalid\n{_excerpt(listed)}"
+    gaps = [n for n in plan.columns if any(f"{n!r}" in line for line in listed)]
+    other = f", or leave out {', '.join(map(repr, gaps))} by --exclude" if gaps else ""
+    return f"{table.source}: {some}; correct them, or --drop-invalid{other}\n{_excerpt(listed)}"
 
 
 def _excerpt(listed: Sequence[str]) -> str:

@@ -13,20 +13,27 @@ import numpy as np
 import numpy.typing as npt
 
 from discover import plugins
-from discover.benchmark.tables import Row, Table
+from discover.benchmark.tables import Row, Table, plain
 from discover.errors import DataError, MissingDependencyError
 from discover.records import Candidate
+from discover.structures.crystal import Crystal
+from discover.structures.formulation import Formulation
+from discover.structures.molecule import Molecule
+from discover.structures.structure import sorts_taken
 
 Array = npt.NDArray[np.float64]
 
 Kind = Literal["numbers", "categories"]
 
 COMPOSITION, STRUCTURE, SMILES = "composition", "structure", "smiles"
-SPACEGROUP = re.compile(r"(space_?group|sg)(_?(number|num|no|int))?", re.IGNORECASE)
+MOLECULE, MORGAN = "molecule", "morgan"
+SPACEGROUP = re.compile(r"(space_?group|sg)(_?(number|num|no|int|symbol))?", re.IGNORECASE)
 CELL = re.compile(
     r"(a|b|c|alpha|beta|gamma|volume|volume_per_atom|density)(_(angstrom3?|a3|g_cm3))?",
     re.IGNORECASE,
 )
+FEW_COLUMNS = 10
+"""So many columns, or fewer, describe molecules less well than their SMILES: both are used then."""
 MOST_CATEGORIES = 20
 """A column of text with more distinct words than this is a name, not a category."""
 HUGE = 1e12
@@ -63,35 +70,42 @@ def plan_features(
     """What the rows are described by.
 
     `wanted` are plug-ins, columns, and patterns of columns such as `cat_*`. Without any: `composition`
-    and `structure` where there are structures; `composition`, space group and cell where there is a
-    formula; every column of numbers or categories that is `free` otherwise; and if there is none,
-    SMILES. Raises DataError for a name that is neither.
+    and `structure` where there are structures; SMILES, with the columns where they are few, where
+    there are SMILES and no more than `FEW_COLUMNS`; `composition`, space group and cell where there is
+    a formula and no SMILES; and every column of numbers or categories that is `free` otherwise. Raises
+    DataError for a name that is neither, and for a descriptor of what is not there.
     """
     kinds = {name: kind for name in free if (kind := _kind(table, name)) is not None}
     if wanted:
-        return _asked_for(table, wanted, kinds)
+        return _asked_for(table, wanted, kinds, smiles)
     if table.with_structures:
         return Plan((COMPOSITION, STRUCTURE), {})
-    if formula:
-        cell = [n for n in kinds if CELL.fullmatch(n) or SPACEGROUP.fullmatch(n)]
+    if smiles and len(kinds) <= FEW_COLUMNS:
+        return Plan((SMILES,), kinds)
+    if formula and not smiles:
+        cell = [n for n in kinds if CELL.fullmatch(plain(n)) or SPACEGROUP.fullmatch(plain(n))]
         return Plan((COMPOSITION,), {n: kinds[n] for n in cell if kinds[n] == "numbers"})
     if kinds:
         return Plan((), kinds)
-    if smiles:
-        return Plan((SMILES,), {})
     raise DataError(
         f"{table.source}: no structure, no formula, no SMILES and no column of numbers to describe "
         "rows by; name columns by --formula, --smiles or --features"
     )
 
 
-def _asked_for(table: Table, wanted: Sequence[str], kinds: dict[str, Kind]) -> Plan:
+def _asked_for(
+    table: Table, wanted: Sequence[str], kinds: dict[str, Kind], smiles: str | None
+) -> Plan:
     descriptors: list[str] = []
     columns: dict[str, Kind] = {}
     plug_ins = {*plugins.available("descriptors"), SMILES}
     for name in wanted:
+        whole = _kind(table, name, gaps=True) if name in table.columns else None
         matching = {n: kind for n, kind in kinds.items() if fnmatchcase(n, name)}
-        if (name in plug_ins and name not in matching) or plugins.is_file_plugin(name):
+        if whole is not None:
+            columns[name] = whole
+        elif name in plug_ins or (not matching and plugins.is_file_plugin(name)):
+            _check_sort(table, name, smiles)
             descriptors.append(name)
         elif matching:
             columns |= matching
@@ -104,19 +118,34 @@ def _asked_for(table: Table, wanted: Sequence[str], kinds: dict[str, Kind]) -> P
     return Plan(tuple(descriptors), columns)
 
 
+def _check_sort(table: Table, name: str, smiles: str | None) -> None:
+    """DataError for a descriptor that is built in and describes what no row has."""
+    built_in = name in plugins.BUILT_IN["descriptors"]
+    sorts = (Molecule,) if name == SMILES else sorts_taken(plugins.load("descriptors", name))
+    if sorts == (Molecule,) and not smiles:
+        what = "molecules, and there is no column of SMILES: name it by --smiles"
+    elif sorts == (Formulation,):
+        what = "formulations, which no file of known data holds"
+    elif sorts == (Crystal,) and built_in and not table.with_structures:
+        what = "structures, and there are none: give extxyz or CIF by another --data"
+    else:
+        return
+    raise DataError(f"{table.source}: --features {name!r} describes {what}")
+
+
 class Describer:
     """Describes rows one by one by the descriptors of a plan (not its columns)."""
 
     def __init__(self, plan: Plan) -> None:
         self._made = [
-            SmilesDescriptor() if name == SMILES else plugins.create("descriptors", name)
+            (name, SmilesDescriptor() if name in {SMILES, MOLECULE} else _created(name))
             for name in plan.descriptors
         ]
 
     @property
     def names(self) -> list[str]:
         """Names of the numbers that `row` gives."""
-        return [name for made in self._made for name in made.names]
+        return [name for _, made in self._made for name in made.names]
 
     def row(self, row: Row, formula: str, smiles: str) -> Array:
         """The descriptors of one row (d); StructureError where it cannot be described."""
@@ -124,13 +153,23 @@ class Describer:
             return np.empty(0)
         candidate = as_candidate(row, formula)
         return np.concatenate(
-            [
-                made.row(smiles)
-                if isinstance(made, SmilesDescriptor)
-                else made.describe([candidate])[0]
-                for made in self._made
-            ]
+            [self._described(name, made, candidate, smiles) for name, made in self._made]
         )
+
+    def _described(self, name: str, made: Any, candidate: Candidate, smiles: str) -> Array:
+        if isinstance(made, SmilesDescriptor):
+            return made.row(smiles)
+        if Molecule in sorts_taken(made) and smiles:
+            # fingerprints need no geometry, which takes most of the time
+            flat = name == MORGAN
+            known: dict[str, Any] = {"smiles": smiles}
+            of = Molecule.model_construct(**known) if flat else Molecule.from_smiles(smiles)
+            candidate = candidate.model_copy(update={"structure": of})
+        return np.asarray(made.describe([candidate])[0], dtype=np.float64)
+
+
+def _created(name: str) -> Any:
+    return plugins.create("descriptors", name)
 
 
 class SmilesDescriptor:
@@ -156,7 +195,8 @@ class SmilesDescriptor:
 def assemble(table: Table, plan: Plan, described: Array, names: Sequence[str]) -> Features:
     """What descriptors gave (n x d, with their `names`) and the plan's columns, side by side.
 
-    What does not vary, or is not finite or huge in some row, is left out. DataError if nothing is left.
+    What does not vary, or is not finite or huge in some row, is left out, but from rows that are to be
+    read as a whole (`crystal`). DataError if nothing varies.
     """
     blocks, labels, codes = [described], list(names), [False] * len(names)
     for column, kind in plan.columns.items():
@@ -169,7 +209,12 @@ def assemble(table: Table, plan: Plan, described: Array, names: Sequence[str]) -
     varying = x.std(axis=0) > 1e-12 * np.abs(x).max(axis=0).clip(min=1e-300)
     if not varying.any():
         raise DataError(f"{table.source}: no descriptor varies over the rows")
-    kept = np.flatnonzero(varying)
+    whole = any(
+        getattr(plugins.load("descriptors", n), "whole", False)
+        for n in plan.descriptors
+        if n != SMILES
+    )
+    kept = np.arange(x.shape[1]) if whole else np.flatnonzero(varying)
     return Features(
         x=x[:, kept],
         names=tuple(labels[i] for i in kept),
@@ -211,11 +256,16 @@ def missing_cells(plan: Plan, row: Row) -> list[str]:
     ]
 
 
-def _kind(table: Table, column: str) -> Kind | None:
-    """`numbers`, `categories`, or None for a column that describes nothing, as names or gaps do."""
+def _kind(table: Table, column: str, *, gaps: bool = False) -> Kind | None:
+    """`numbers`, `categories`, or None for a column that describes nothing, as names or gaps do.
+
+    With `gaps`, a column may have any number of them.
+    """
     cells = [row.cells[column] for row in table.rows]
     filled = [cell for cell in cells if cell]
-    if len(filled) < 0.9 * len(cells):  # a column of gaps would cost more rows than it is worth
+    if not filled or (
+        len(filled) < 0.9 * len(cells) and not gaps
+    ):  # a column of gaps would cost more rows than it is worth
         return None
     if np.mean([np.isfinite(number(cell)) for cell in filled]) > 0.9:
         return "numbers"
@@ -236,7 +286,7 @@ def _column(table: Table, column: str, kind: Kind) -> tuple[Array, list[str], bo
         hot = np.array([[float(cell == word) for word in words] for cell in cells])
         return hot, [f"{column}={word}" for word in words], True
     values = np.array([number(cell) for cell in cells])
-    if SPACEGROUP.fullmatch(column) and all(1 <= v <= 230 and v == int(v) for v in values):
+    if SPACEGROUP.fullmatch(plain(column)) and all(1 <= v <= 230 and v == int(v) for v in values):
         groups = np.array([point_group(int(v)) for v in values], dtype=float)
         labels = [column, "point_group_order", "inversion_centre"]
         return np.column_stack([values, groups]), labels, False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,6 +39,11 @@ class Table:
     rows: tuple[Row, ...]
     with_structures: bool
     joined_by: str | None = None
+
+
+def plain(column: str) -> str:
+    """A column's name as it is compared: small letters, one underscore for blanks, `number` for #."""
+    return re.sub(r"[ _]+", "_", column.lower().replace("#", "number"))
 
 
 def read_table(paths: Sequence[Path], id_column: str | None = None) -> Table:
@@ -100,6 +106,8 @@ def _of_csv(source: str, file: Path) -> Table:
         raise DataError(f"{file}: is not a CSV in UTF-8: {error}") from error
     if not rows:
         raise DataError(f"{file}: has a header and no rows")
+    if len(columns) == 1 and (other := [mark for mark in ";\t|" if mark in columns[0]]):
+        raise DataError(f"{file}: its cells are parted by {other[0]!r}: part them by commas")
     return Table(source, tuple(columns), tuple(rows), with_structures=False)
 
 

@@ -19,7 +19,8 @@ from discover.acquisition.aims import Aims, hypervolume, non_dominated
 from discover.acquisition.multi.context import JointContext, is_joint, load_joint_acquisition
 from discover.acquisition.multi.selection import select_jointly
 from discover.acquisition.selection import select
-from discover.benchmark.datasets import Columns, DataSet, load_data
+from discover.benchmark.columns import Columns
+from discover.benchmark.datasets import DataSet, load_data
 from discover.benchmark.strategies import Known, Strategy
 from discover.benchmark.tables import read_table
 from discover.errors import DataError

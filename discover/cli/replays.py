@@ -11,7 +11,7 @@ from discover.cli.campaigns import Json
 from discover.cli.output import print_json
 
 if TYPE_CHECKING:
-    from discover.benchmark.datasets import Columns
+    from discover.benchmark.columns import Columns
 
 DataFiles = Annotated[
     list[Path],
@@ -94,7 +94,8 @@ def extrapolation(
 ) -> None:
     """How surrogates predict outside of what they learned from, against train mean and forest."""
     from discover.benchmark import extrapolation as benchmark
-    from discover.benchmark.datasets import Columns, load_data
+    from discover.benchmark.columns import Columns
+    from discover.benchmark.datasets import load_data
     from discover.benchmark.extrapolation_report import show
     from discover.benchmark.extrapolation_splits import plan_splits
 
@@ -109,8 +110,8 @@ def extrapolation(
             year=year,
             censored=censored,
             spacegroup=spacegroup,
-            features=tuple(listed(features)),
-            exclude=tuple(listed(exclude)),
+            features=tuple(features or ()),
+            exclude=tuple(exclude or ()),
         ),
         transform=transform,
         drop_invalid=drop_invalid,
@@ -216,7 +217,8 @@ def replay(
     from discover.benchmark import campaign_benchmark as benchmark
     from discover.benchmark.campaign_report import show
     from discover.benchmark.campaigns import Settings
-    from discover.benchmark.datasets import Columns, load_data
+    from discover.benchmark.columns import Columns
+    from discover.benchmark.datasets import load_data
 
     if not target or out is None:
         raise typer.BadParameter("give --target and --out (or --low, to replay a ladder)")
@@ -228,8 +230,8 @@ def replay(
         group=group,
         censored=censored,
         duration=duration,
-        features=tuple(listed(features)),
-        exclude=tuple(listed(exclude)),
+        features=tuple(features or ()),
+        exclude=tuple(exclude or ()),
     )
     if len(target) > 1:
         if top is not None or peers or goal != "max" or transform != "none":

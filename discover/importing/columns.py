@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from discover.benchmark.datasets import USUAL
+from discover.benchmark.columns import USUAL
+from discover.benchmark.tables import plain
 from discover.errors import DataError
 from discover.importing.units import Conversion
 from discover.plugins import suggestion
@@ -98,22 +99,18 @@ def map_columns(
     fields = {field: of_field[field] for field in FIELDS if field in of_field}
     for field, usual in {**USUAL, "citation": CITATION}.items():
         if field in FIELDS and field not in fields:
-            fitting = [c for c in columns if c not in taken and usual.fullmatch(_plain(c))]
+            fitting = [c for c in columns if c not in taken and usual.fullmatch(plain(c))]
             if fitting:  # of space groups rather the number, as symbols are spelled in many ways
-                numbered = [c for c in fitting if "number" in _plain(c)]
+                numbered = [c for c in fitting if "number" in plain(c)]
                 fields[field] = (numbered or fitting)[0]
     return ColumnMap(tuple(values), fields)
 
 
-def _plain(column: str) -> str:
-    return re.sub(r"[ _]+", "_", column.lower().replace("#", "number"))
-
-
 def _value_column(columns: Sequence[str], name: str) -> str:
-    plain = {column: _without_unit(column) for column in columns}
+    bare = {column: _without_unit(column) for column in columns}
     usual = USUAL_VALUES.get(name)
-    found = [c for c in columns if plain[c].lower() in {name, name.replace("_", " ")}]
-    found = found or [c for c in columns if usual and usual.fullmatch(plain[c])]
+    found = [c for c in columns if bare[c].lower() in {name, name.replace("_", " ")}]
+    found = found or [c for c in columns if usual and usual.fullmatch(bare[c])]
     if len(found) == 1:
         return found[0]
     what = (

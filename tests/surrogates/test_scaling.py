@@ -35,6 +35,14 @@ def test_a_constant_column_becomes_zero_for_every_input():
     [
         (TrainingData(example_data(2).x, example_data(2).y), "2 rows are too few"),
         (TrainingData(example_data(5).x, torch.full((5, 1), 2.5)), "constant .2.5. in all 5"),
+        (
+            TrainingData(example_data(5).x, 1e-300 * example_data(5).y),
+            "ranges over .*e-30.: give it",
+        ),
+        (
+            TrainingData(example_data(5).x, 1e200 * example_data(5).y),
+            "ranges over .*e.[12]..: give it",
+        ),
         (TrainingData(torch.ones(5, 2), example_data(5).y), "every descriptor is constant"),
         (TrainingData(example_data(5).x, torch.rand(5, 2)), "one target is supported, got 2"),
     ],

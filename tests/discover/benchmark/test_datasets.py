@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from ase.io import write
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discover.benchmark.datasets import Columns, DataSet, load_data, parse_formula
+from discover.benchmark.columns import Columns
+from discover.benchmark.datasets import DataSet, load_data, parse_formula
 from discover.errors import DataError, MissingDependencyError
 
 FORMULAS = ("NaCl", "MgO", "LiF", "KBr", "CaO")
@@ -112,8 +114,8 @@ def test_structures_are_described(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (",MgO,", ",Mgg0,", r"row 2 \(line 3\): 'Mgg0' is no formula"),
-        (",MgO,", ",,", r"row 2 \(line 3\): '' is no formula"),
+        (",MgO,", ",Mgg0,", r"row 2 \(line 3\): formula: 'Mgg0' is no formula"),
+        (",MgO,", ",,", r"row 2 \(line 3\): formula: '' is no formula"),
         (",2\n", ",two\n", r"row 2 \(line 3\): kappa = 'two' is not a number"),
         (",2\n", ",\n", r"row 2 \(line 3\): kappa = '' is not a number"),
         (",2\n", ",nan\n", r"row 2 \(line 3\): kappa = 'nan' is not a number"),
@@ -169,6 +171,74 @@ def test_smiles_need_rdkit(tmp_path: Path) -> None:
 def test_nothing_to_describe_rows_by_is_told(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("name,y\na,1\nb,2\nc,3\n")
     with pytest.raises(DataError, match="no structure, no formula, no SMILES and no column"):
+        load_data([tmp_path / "d.csv"], Columns("y"))
+
+
+@pytest.fixture
+def alcohols(tmp_path: Path) -> Path:
+    """SMILES under a name of their own, one column of numbers with a comma in its name."""
+    lines = ['CanonicalSMILES,"n, rings",b.p. / °C']
+    lines += [f"{'C' * i}O,{i % 2},{10 * i}" for i in range(1, 9)]
+    (tmp_path / "alcohols.csv").write_text("\n".join(lines), encoding="utf-8")
+    return tmp_path / "alcohols.csv"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("rdkit") is None, reason="RDKit is not installed")
+def test_smiles_describe_beside_a_few_columns_of_numbers(alcohols: Path) -> None:
+    target = "b.p. / °C"
+    assert load_data([alcohols], Columns(target)).features.made_of == ("smiles", "n, rings")
+    named = load_data([alcohols], Columns(target, features=("n, rings",)))
+    assert named.features.made_of == ("n, rings",)
+    for name in ("smiles", "molecule", "morgan"):
+        data = load_data([alcohols], Columns(target, features=(name,)))
+        assert data.features.made_of == (name,)
+        assert len(data.features.names) > 1
+    changed(alcohols, "CCO,", "C(C,")
+    with pytest.raises(DataError, match=r"row 2 \(line 3\): 'C\(C' is not a SMILES"):
+        load_data([alcohols], Columns(target))
+
+
+def test_a_descriptor_of_what_is_not_there_is_refused(salts: Path) -> None:
+    for name, what in (
+        ("structure", "structures, and there are none: give extxyz or CIF"),
+        ("molecule", "molecules, and there is no column of SMILES"),
+        ("smiles", "molecules, and there is no column of SMILES"),
+        ("formulation", "formulations"),
+    ):
+        with pytest.raises(DataError, match=f"--features '{name}' describes {what}"):
+            load_data([salts], Columns("kappa", features=(name,)))
+
+
+def test_rows_that_are_read_as_a_whole_keep_every_column(tmp_path: Path) -> None:
+    atoms = [bulk("MgO", "rocksalt", a) for a in (4.1, 4.2, 4.3)]
+    for i, structure in enumerate(atoms):
+        structure.info["kappa"] = float(i)
+    write(tmp_path / "d.extxyz", atoms)
+    data = load_data([tmp_path / "d.extxyz"], Columns("kappa", features=("crystal",)))
+    assert data.x.shape == (3, 9 + 4 * 32)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("5555555555", "is 5 in all 10 rows: there is nothing to predict"),
+        ([f"{i}e-300" for i in range(1, 11)], "ranges over 9e-300: give it in a unit"),
+        ([f"{i}e300" for i in range(1, 11)], "ranges over 9e.300: give it in a unit"),
+    ],
+)
+def test_a_target_of_which_nothing_can_be_learned_is_refused(
+    tmp_path: Path, values: Sequence[str], message: str
+) -> None:
+    lines = ["x,y", *(f"{(i * 7) % 10},{value}" for i, value in enumerate(values))]
+    (tmp_path / "d.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=message):
+        load_data([tmp_path / "d.csv"], Columns("y"))
+
+
+def test_a_gap_in_a_descriptor_is_refused_with_the_ways_out(tmp_path: Path) -> None:
+    lines = ["x,z,y", *(f"{(i * 7) % 12},{'' if i == 4 else i % 5},{i}" for i in range(12))]
+    (tmp_path / "d.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match="--drop-invalid, or leave out 'z' by --exclude"):
         load_data([tmp_path / "d.csv"], Columns("y"))
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from discover.benchmark.datasets import Columns, DataSet, load_data
+from discover.benchmark.columns import Columns
+from discover.benchmark.datasets import DataSet, load_data
 from discover.benchmark.extrapolation_splits import plan_splits
 from discover.errors import DataError
 

@@ -12,7 +12,7 @@ import pytest
 
 from discover.acquisition.aims import hypervolume
 from discover.benchmark.campaigns import Settings
-from discover.benchmark.datasets import Columns
+from discover.benchmark.columns import Columns
 from discover.benchmark.tradeoff_benchmark import expected_volume, run
 from discover.benchmark.tradeoffs import Target, Tradeoff, load_tradeoff
 from discover.errors import DataError, PluginError
