@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from discover.benchmark.faults_kind import ALLOYS, NAME, Alloys
+from discover.benchmark.faults_mongod import Mongod
 from discover.benchmark.faults_outages import Killer, Slurm, fill_disk, lock_stores, small_disk
 from discover.benchmark.faults_record import ResultWatcher, Verdict, judge, read_log
 from discover.benchmark.faults_service import Service
@@ -57,7 +58,10 @@ def run(
     soak = Soak(place, minutes, outage_seconds, job_seconds, told)
     calculations = max(4, round(60 * minutes / (job_seconds + OVERHEAD_SECONDS)))
     calculations = min(calculations, Alloys().size())
-    specs = [spec(number, calculations, job_seconds, soak.slurm) for number in range(campaigns)]
+    specs = [
+        spec(number, calculations, job_seconds, soak.slurm, soak.mongod)
+        for number in range(campaigns)
+    ]
     result = soak.run(specs, kill_every_seconds, seed)
     write_atomically(place / "results.json", json.dumps(result, indent=2))
     if out is None and result["passed"]:
@@ -65,12 +69,21 @@ def run(
     return result
 
 
-def spec(number: int, calculations: int, job_seconds: float, slurm: Slurm | None) -> CampaignSpec:
-    """A campaign of quick jobs; every other one hands them to Slurm, where there is one."""
+def spec(
+    number: int,
+    calculations: int,
+    job_seconds: float,
+    slurm: Slurm | None = None,
+    mongod: Mongod | None = None,
+) -> CampaignSpec:
+    """A campaign of quick jobs; every other one hands them to Slurm, every other pair of campaigns keeps
+    its records on the MongoDB server, where there is one.
+    """
     by_slurm = slurm is not None and number % 2 == 1
     return CampaignSpec.model_validate(
         {
             "name": f"soak-{number + 1}",
+            "store": mongod.store if mongod is not None and number % 4 >= 2 else None,
             "generator": {"name": ALLOYS},
             "pool": {"size": 6, "batch": 3},
             "potential": "emt",
@@ -116,6 +129,7 @@ class Soak:
             folder.mkdir(parents=True)
         self._why_no_slurm = Slurm.missing()
         self.slurm = None if self._why_no_slurm else Slurm(self._outside / "slurm")
+        self.mongod = Mongod(self._outside / "mongod") if Mongod.program() else None
         self._outages: list[dict[str, Any]] = []
 
     def run(
@@ -125,6 +139,9 @@ class Soak:
         with ExitStack() as ended:
             ended.enter_context(_termination_unwinds())
             has_disk = ended.enter_context(small_disk(self._home, DISK_MEGABYTES))
+            if self.mongod is not None:
+                ended.callback(self.mongod.stop)
+                self.mongod.start()
             service = Service(self._home, self._outside, self._start_slurm(ended))
             ended.callback(self._keep_home)
             ended.callback(service.stop)
@@ -171,11 +188,14 @@ class Soak:
     def _provoke(self, folders: list[CampaignFolder], *, has_disk: bool) -> None:
         """The outages, evenly over the time of the soak; they may overlap with kills."""
         seconds = self._outage_seconds
-        stores = [folder.store_file for folder in folders]
+        files = [folder.store_file for folder in folders if folder.store_file.exists()]
         planned: list[tuple[str, Callable[[], None]]] = []
         if has_disk:
             planned.append(("full disk", lambda: fill_disk(self._home, seconds)))
-        planned.append(("store", lambda: lock_stores(stores, seconds)))
+        planned.append(("SQLite stores", lambda: lock_stores(files, seconds)))
+        if self.mongod is not None:
+            mongod = self.mongod
+            planned.append(("MongoDB", lambda: mongod.go_away(seconds)))
         if self.slurm is not None:
             slurm = self.slurm
             planned.append(("scheduler", lambda: slurm.go_away(seconds)))
@@ -228,7 +248,9 @@ class Soak:
         self._told_plainly(f"{time.monotonic() - self._started:6.0f} s  {line}")
 
     def _result(self, verdict: Verdict, *, has_disk: bool, **measured: Any) -> dict[str, Any]:
-        skipped = {"MongoDB": "campaigns of this benchmark have SQLite stores"}
+        skipped = {}
+        if self.mongod is None:
+            skipped["MongoDB"] = "no mongod here (deploy/setup.sh test installs one)"
         if not has_disk:
             skipped["full disk"] = "no small file system can be mounted here (it needs root)"
         if self._why_no_slurm:

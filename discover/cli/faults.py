@@ -31,7 +31,7 @@ def faults(
     seed: int = 0,
     as_json: Json = False,
 ) -> None:
-    """Kill every process of `discover up` at random, fill its disk, lock its stores, stop Slurm.
+    """Kill every process of `discover up` at random, fill its disk, take its stores and Slurm away.
 
     Exit code 1 where a result was lost or doubled, or a campaign did not reach its budget afterwards.
     """

@@ -176,7 +176,7 @@ def test_a_disk_is_full_for_a_while(tmp_path: Path) -> None:
 def test_a_campaign_is_finished_when_its_store_says_so(tmp_path: Path) -> None:
     folder = CampaignFolder.at(tmp_path)
     assert not is_finished(folder)
-    folder.spec_file.write_text(json.dumps(spec(0, 4, 1.0, None).model_dump(mode="json")))
+    folder.spec_file.write_text(json.dumps(spec(0, 4, 1.0).model_dump(mode="json")))
     assert not is_finished(folder)
     with closing(folder.open_store(folder.load())) as store:
         store.set_value("stopped", "the space is exhausted")
