@@ -7,7 +7,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-from discover.errors import CalculationError
+from discover.errors import CalculationError, DataError
+
+
+def new_folder(path: Path) -> Path:
+    """A folder, made with those above it where it is not there; DataError where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
+        raise DataError(f"{path}: cannot be a folder for results: {error.strerror}") from error
+    return path
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

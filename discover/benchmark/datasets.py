@@ -48,6 +48,8 @@ CENSORED_FLAGS = {
 BOUND = re.compile(r"^\s*([<>])=?\s*(.+)$")
 HYDRATE = re.compile(r"[*·•⋅]")
 MOST_LISTED = 20
+USUAL_RANGE = (1e-2, 1e6)
+"""Ranges of a target that models learn as they are."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,19 @@ class DataSet:
     def __len__(self) -> int:
         return len(self.y)
 
+    @property
+    def unit(self) -> float:
+        """What models learn the target in units of: one, or a power of ten where its range is odd.
+
+        Models have absolute floors: GPyTorch's variance of 1e-10, scikit-learn's impurity of 2e-16.
+        """
+        extent = float(np.ptp(self.y)) if len(self.y) else 0.0
+        if extent == 0 or USUAL_RANGE[0] <= extent <= USUAL_RANGE[1]:
+            return 1.0
+        return float(10.0 ** math.floor(math.log10(extent)))
+
     def training(self, rows: Integers) -> TrainingData:
-        """These rows as surrogates want them."""
+        """These rows as surrogates want them, the target in units of `unit`."""
         import torch
 
         from surrogates import TrainingData
@@ -96,7 +109,7 @@ class DataSet:
         censored = torch.from_numpy(self.censored[rows]).unsqueeze(-1)
         return TrainingData(
             x=torch.from_numpy(self.x[rows]),
-            y=torch.from_numpy(self.y[rows]).unsqueeze(-1),
+            y=torch.from_numpy(self.y[rows] / self.unit).unsqueeze(-1),
             groups=torch.from_numpy(self.groups[rows]),
             censored=censored if bool(censored.any()) else None,
             categorical=self.features.categorical,
@@ -104,14 +117,13 @@ class DataSet:
 
     def identity(self) -> str:
         """Hash of everything that a model could learn from."""
-        return content_hash(
-            {
-                "x": self.x.tolist(),
-                "y": self.y.tolist(),
-                "censored": self.censored.tolist(),
-                "groups": self.groups.tolist(),
-            }
-        )
+        told: dict[str, object] = {
+            "x": self.x.tolist(),
+            "y": self.y.tolist(),
+            "censored": self.censored.tolist(),
+            "groups": self.groups.tolist(),
+        }
+        return content_hash(told if self.unit == 1 else told | {"unit": self.unit})
 
     def in_words(self) -> str:
         """One line: rows, bounds, groups, and what describes the rows."""

@@ -16,8 +16,8 @@ from discover.benchmark.datasets import DataSet
 from discover.benchmark.extrapolation_report import FOREST, figure, table
 from discover.benchmark.extrapolation_splits import Fold, Split
 from discover.benchmark.metrics import METRICS, evaluate, paired, spread
-from discover.errors import DataError, DiscoverError
-from discover.files import write_atomically
+from discover.errors import DataError, DiscoverError, SurrogateError
+from discover.files import new_folder, write_atomically
 from discover.records import content_hash
 
 Array = npt.NDArray[np.float64]
@@ -25,6 +25,8 @@ Array = npt.NDArray[np.float64]
 TRAIN_MEAN = "train mean"
 BASELINES = (TRAIN_MEAN, FOREST)
 """The mean and spread of the training targets; scikit-learn's forest, mean and spread of its trees."""
+RELATIVE_FLOOR = 1e-12
+"""Smallest standard deviation of a baseline beside the range of the target."""
 CHUNK = 256
 """Rows whose joint posterior is asked for at once."""
 FORMAT = 1
@@ -54,24 +56,24 @@ def run(
 
     `results.json`, `results.csv` and `figure.png` are written there; what is done is kept in `runs`, so
     that the same call goes on where a killed one was. A fit that fails is kept with its reason, and
-    its metrics are missing. Raises PluginError for an unknown surrogate before anything is fitted.
+    its metrics are missing. Raises, before anything is fitted, PluginError for an unknown surrogate and
+    DataError for a split without a fold that is large enough.
     """
     for name in surrogates:
         plugins.create("surrogates", name)
-    folder = out / "runs"
-    folder.mkdir(parents=True, exist_ok=True)
+    planned = {(split.name, seed): split.folds(seed) for split in splits for seed in range(seeds)}
+    for (name, seed), folds in planned.items():
+        if not folds:
+            raise DataError(f"{data.source}: the split {name!r} has no fold for the seed {seed}")
+    folder = new_folder(out / "runs")
     identity = data.identity()
     models = [*BASELINES, *(name for name in surrogates if name not in BASELINES)]
     total, done = len(splits) * seeds * len(models), 0
     runs: list[Run] = []
     for split in splits:
         for seed in range(seeds):
-            folds = split.folds(seed)
-            if not folds:
-                raise DataError(
-                    f"{data.source}: the split {split.name!r} has no fold that is large enough"
-                )
             for model in models:
+                folds = planned[split.name, seed]
                 made = _kept(folder, data, identity, split, seed, model, folds)
                 runs.append(made)
                 done += 1
@@ -135,16 +137,17 @@ def predict(data: DataSet, model: str, fold: Fold, seed: int) -> Predicted:
 
     Raises SurrogateError where it cannot be fitted.
     """
-    x, y = data.x[fold.train], data.y[fold.train]
+    x, y, unit = data.x[fold.train], data.y[fold.train], data.unit
+    smallest = RELATIVE_FLOOR * float(np.ptp(data.y))
     if model == TRAIN_MEAN:
         n = len(fold.test)
-        return Predicted(np.full(n, y.mean()), np.full(n, max(float(y.std(ddof=1)), 1e-12)))
+        return Predicted(np.full(n, y.mean()), np.full(n, max(float(y.std(ddof=1)), smallest)))
     if model == FOREST:
         from sklearn.ensemble import RandomForestRegressor
 
-        forest = RandomForestRegressor(100, random_state=seed).fit(x, y)
-        trees = np.stack([tree.predict(data.x[fold.test]) for tree in forest.estimators_])
-        return Predicted(trees.mean(axis=0), trees.std(axis=0).clip(min=1e-12))
+        forest = RandomForestRegressor(100, random_state=seed).fit(x, y / unit)
+        trees = unit * np.stack([t.predict(data.x[fold.test]) for t in forest.estimators_])
+        return Predicted(trees.mean(axis=0), trees.std(axis=0).clip(min=smallest))
     import torch
 
     from surrogates.validation import predict as ask
@@ -152,7 +155,9 @@ def predict(data: DataSet, model: str, fold: Fold, seed: int) -> Predicted:
     fitted = plugins.create("surrogates", model).fit(data.training(fold.train), seed)
     parts = [ask(fitted, part) for part in torch.from_numpy(data.x[fold.test]).split(CHUNK)]
     mean, std = (np.concatenate(which) for which in zip(*parts, strict=True))
-    return Predicted(mean, std)
+    if not (np.isfinite(mean).all() and np.isfinite(std).all()):
+        raise SurrogateError(f"{model} predicts values that are not finite")
+    return Predicted(unit * mean, unit * std)
 
 
 def _kept(

@@ -62,6 +62,7 @@ def figure(result: dict[str, Any], metric: str = "mae") -> Figure:
         end = max(
             (v["mean"] + v["std"] for v in of_split.values() if v["mean"] is not None), default=1.0
         )
+        end = end or 1.0  # all of them without any error
         styled(axes)
         axes.grid(visible=False, axis="y")
         axes.set_title(splits[place], loc="left", fontsize=FONT_POINTS + 1, color=PALETTE["ink"])
@@ -117,8 +118,8 @@ def show(result: dict[str, Any]) -> None:
             shown.add_row(model, *cells)
         (console if console.is_terminal else Console(width=160)).print(shown)
     console.print(
-        f"± over {result['seeds']} seeds; * errors smaller than the forest's with p < 0.05 "
-        "(paired, Wilcoxon); results.csv has the other metrics and tests"
+        f"± over {result['seeds']} seed{'s' if result['seeds'] > 1 else ''}; * errors smaller than the "
+        "forest's with p < 0.05 (paired, Wilcoxon); results.csv has the other metrics and tests"
     )
 
 
@@ -129,8 +130,10 @@ def _cell(entry: dict[str, Any], metric: str) -> str:
     forest = entry["against"].get(FOREST, {})
     better = metric == "mae" and forest.get("p_value") is not None
     better = better and forest["difference"] < 0 and forest["p_value"] < 0.05
-    spread = f" ± {value['std']:.2f}" if value["n"] > 1 else ""
-    return f"{value['mean']:.2f}{spread}{' *' if better else ''}"
+    plain = 0.01 <= value["mean"] < 1000 or metric not in {"mae", "rmse"}
+    how = ".2f" if plain else ".2e"
+    spread = f" ± {value['std']:{how}}" if value["n"] > 1 else ""
+    return f"{value['mean']:{how}}{spread}{' *' if better else ''}"
 
 
 def _text(colour: str) -> dict[str, Any]:

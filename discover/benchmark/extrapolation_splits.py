@@ -47,29 +47,60 @@ class Split:
 
 
 def plan_splits(
-    data: DataSet, names: Sequence[str] = (), file: Path | None = None, year: float | None = None
+    data: DataSet,
+    names: Sequence[str] = (),
+    file: Path | None = None,
+    year: float | None = None,
+    *,
+    told: Callable[[str], None] = lambda _: None,
 ) -> list[Split]:
-    """The splits by name, without any all that the data support.
+    """The splits by name, without any all that the data support; those left out are `told`.
 
     `file` holds the indices of the split `file`: JSON, a list of objects (or one) with the lists
     `train` and `test` of rows of the data file counted from 0, and `extra` or `name` to group them by;
     without it the column `split` with the words `train` and `test`. `year` parts the split `time`;
-    without it the newest fifth is tested. DataError for what is unknown or not supported by the data.
+    without it the newest fifth is tested. DataError for what is unknown or not supported by the data,
+    and for a `file` or `year` that no split uses.
     """
     for name in names:
         if name not in {*ALL, *PROPERTY}:
             raise DataError(f"no split is called {name!r}{plugins.suggestion(name, ALL)}")
     asked = list(dict.fromkeys(names or ALL))
+    for given, name, option in ((file, "file", "--split-file"), (year, "time", "--before")):
+        if given is not None and name not in asked:
+            raise DataError(f"{option} is for the split {name!r}: add it to --splits")
     found: list[Split] = []
     for name in asked:
         try:
-            found += _splits(data, name, file, year)
-        except DataError:
-            if names and not (
-                name == "file" and file is None and len(names) > 1 and not data.parts
-            ):
+            found += [_checked(data, split) for split in _splits(data, name, file, year)]
+        except DataError as error:
+            unasked = not names or (name == "file" and len(names) > 1 and not data.parts)
+            if not unasked or (name == "file" and file) or (name == "time" and year is not None):
                 raise
+            told(f"left out: {error}")
+    if not found:
+        raise DataError(f"{data.source}: none of the splits has {FEWEST} rows on either side")
     return found
+
+
+def _checked(data: DataSet, split: Split) -> Split:
+    """The same split; DataError where it has no fold that is large enough."""
+    if not split.folds(0):
+        raise DataError(
+            f"{data.source}: the split {split.name!r} has no fold with {FEWEST} rows on either side "
+            f"({_why(data)})"
+        )
+    return split
+
+
+def _why(data: DataSet) -> str:
+    rows = f"there are {len(data)} rows"
+    if data.grouped_by is None:
+        return rows
+    groups = int(data.groups.max()) + 1
+    return (
+        f"{rows} in {groups} group{'s' if groups > 1 else ''} by {data.grouped_by!r}; see --group"
+    )
 
 
 def _splits(data: DataSet, name: str, file: Path | None, year: float | None) -> list[Split]:
@@ -168,7 +199,7 @@ def _from_file(data: DataSet, file: Path) -> list[Split]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{file}: is no JSON: {error}") from error
+        raise DataError(f"--split-file {file}: is no JSON: {error}") from error
     entries = content if isinstance(content, list) else [content]
     place = {int(row): i for i, row in enumerate(data.rows)}
     total = int(data.rows.max()) + 1 + len(data.dropped)

@@ -53,8 +53,8 @@ class Known:
 
     @property
     def larger_is_better(self) -> Array:
-        """Those targets, negated for the goal `min`."""
-        return self.y if self.goal == "max" else -self.y
+        """Those targets as models learn them (`DataSet.unit`), negated for the goal `min`."""
+        return (self.y if self.goal == "max" else -self.y) / self.data.unit
 
 
 class Strategy(Protocol):
@@ -108,7 +108,7 @@ class ByModel:
             [known.data.ids[row] for row in known.open],
             self._acquisition,
             goal=known.goal,
-            observed=known.y,
+            observed=known.y / known.data.unit,
             observed_features=known.x[list(known.observed)],
             pending=known.x[pending] if pending else None,
             picks=known.picks,

@@ -120,7 +120,7 @@ def extrapolation(
     tell(known.in_words())
     result = benchmark.run(
         known,
-        plan_splits(known, listed(splits), split_file, before),
+        plan_splits(known, listed(splits), split_file, before, told=tell),
         listed(surrogates)
         or ["bayesian-ridge", "ilr", "gp-linear", "random-forest", "mixture", "auto"],
         seeds=seeds,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -233,6 +233,18 @@ def test_a_target_of_which_nothing_can_be_learned_is_refused(
     (tmp_path / "d.csv").write_text("\n".join(lines))
     with pytest.raises(DataError, match=message):
         load_data([tmp_path / "d.csv"], Columns("y"))
+
+
+def test_models_learn_a_target_of_an_odd_range_in_a_unit_of_its_own(
+    make_data: Callable[..., DataSet],
+) -> None:
+    usual = make_data()
+    small = make_data(y=1e-11 * usual.y)
+    assert usual.unit == 1.0
+    assert small.unit == pytest.approx(1e-11)
+    rows = np.arange(5)
+    assert small.training(rows).y.numpy() == pytest.approx(usual.training(rows).y.numpy())
+    assert small.identity() != usual.identity()
 
 
 def test_a_gap_in_a_descriptor_is_refused_with_the_ways_out(tmp_path: Path) -> None:

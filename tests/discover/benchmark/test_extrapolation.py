@@ -5,17 +5,18 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from discover.benchmark import extrapolation
+from discover.benchmark import extrapolation, extrapolation_report
 from discover.benchmark.datasets import DataSet
 from discover.benchmark.extrapolation import BASELINES, TRAIN_MEAN, run
 from discover.benchmark.extrapolation_report import FOREST
 from discover.benchmark.extrapolation_splits import plan_splits
-from discover.errors import PluginError
+from discover.errors import DataError, PluginError
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +95,62 @@ def test_an_unknown_surrogate_is_refused_first(
     with pytest.raises(PluginError, match="did you mean 'gp'"):
         run(data, plan_splits(data, ["random"]), ["gpp"], out=tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_small_values_are_written_with_their_digits(
+    make_data: Callable[..., DataSet], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And baselines say of them what they say of the same values in another unit."""
+    data = make_data()
+    small = replace(data, y=1e-11 * data.y)
+    splits = plan_splits(data, ["random"])
+    results = [
+        run(d, splits, ["gp-linear"], seeds=1, out=tmp_path / str(i))
+        for i, d in enumerate((data, small))
+    ]
+    ours, theirs = ([e["metrics"]["coverage_90"]["mean"] for e in r["summary"]] for r in results)
+    assert ours == pytest.approx(theirs, abs=0.2)
+    extrapolation_report.show(results[1])
+    assert "e-12" in capsys.readouterr().out
+
+
+def test_a_file_is_no_folder_for_results(make_data: Callable[..., DataSet], tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    data = make_data()
+    with pytest.raises(DataError, match="taken/runs: cannot be a folder for results"):
+        run(data, plan_splits(data, ["random"]), [], out=tmp_path / "taken")
+
+
+def test_a_model_that_predicts_no_numbers_is_told(
+    make_data: Callable[..., DataSet], tmp_path: Path
+) -> None:
+    """And what is written stays JSON."""
+    (tmp_path / "broken.py").write_text(BROKEN)
+    data = make_data()
+    result = run(
+        data,
+        plan_splits(data, ["random"]),
+        [f"{tmp_path / 'broken.py'}:Broken"],
+        seeds=1,
+        out=tmp_path,
+    )
+    assert "not finite" in result["runs"][-1]["folds"][0]["reason"]
+    assert "NaN" not in (tmp_path / "results.json").read_text()
+
+
+BROKEN = """
+from surrogates.kernel_families import BayesianRidge
+
+class Broken(BayesianRidge):
+    def fit(self, data, seed):
+        model = super().fit(data, seed)
+        posterior = model.posterior
+
+        def broken(X, *args, **kwargs):
+            answer = posterior(X, *args, **kwargs)
+            answer.distribution.loc.fill_(float("nan"))
+            return answer
+
+        model.posterior = broken
+        return model
+"""

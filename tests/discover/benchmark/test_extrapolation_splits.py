@@ -118,3 +118,35 @@ def test_the_official_splits_of_the_reference_sets(shared_data: Path) -> None:
     obelix = load_data([file], Columns("sigma_S_cm", features=("a",)), transform="log10")
     ((fold,),) = (split.folds(0) for split in plan_splits(obelix, ["file"]))
     assert (len(fold.train), len(fold.test)) == (478, 121)
+
+
+def test_without_a_choice_what_the_data_do_not_allow_is_told(
+    make_data: Callable[..., DataSet],
+) -> None:
+    told: list[str] = []
+    data = make_data(spacegroups=None, years=None, groups=np.zeros(30, dtype=np.int64))
+    assert [s.name for s in plan_splits(data, told=told.append)] == ["random", "element"]
+    assert len(told) == 6
+    assert any("'time' needs years" in line for line in told)
+    assert any("'cluster' has no fold with 3 rows on either side" in line for line in told)
+
+
+def test_a_split_that_cannot_be_is_refused_before_anything_is_fitted(
+    make_data: Callable[..., DataSet],
+) -> None:
+    one = make_data(groups=np.zeros(30, dtype=np.int64))
+    with pytest.raises(DataError, match=r"'property-top' has no fold .* 30 rows in 1 group by"):
+        plan_splits(one, ["random", "property"])
+    with pytest.raises(DataError, match=r"'random' has no fold .*there are 4 rows"):
+        plan_splits(make_data(4, grouped_by=None), ["random"])
+
+
+def test_an_option_of_a_split_that_is_not_asked_for_is_refused(
+    make_data: Callable[..., DataSet], tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="--split-file is for the split 'file': add it to --splits"):
+        plan_splits(make_data(), ["random"], tmp_path / "s.json")
+    with pytest.raises(DataError, match="--before is for the split 'time'"):
+        plan_splits(make_data(), ["random"], None, 1990.0)
+    with pytest.raises(DataError, match="fewer than 3 rows before, or from, 1000"):
+        plan_splits(make_data(), [], None, 1000.0)
