@@ -214,9 +214,11 @@ class CampaignRunner:
         """Called when a calculation was started; overridden where it is to be shown."""
 
     @classmethod
-    def workers(cls, folder: CampaignFolder, spec: CampaignSpec) -> AbstractContextManager[Workers]:
+    def workers(
+        cls, folder: CampaignFolder, spec: CampaignSpec, told: Callable[[str], None]
+    ) -> AbstractContextManager[Workers]:
         """Who relaxes and describes candidates; overridden where their work is to be shown."""
-        return open_workers(folder, spec)
+        return open_workers(folder, spec, told)
 
     # --- the work -----------------------------------------------------------------------------
 
@@ -350,7 +352,7 @@ def run_campaign(
         with SteeringLease(store) as lease:
             check_unchanged(store, spec, str(folder.spec_file))
             note_beginning(store, spec)
-            with runner_class.workers(folder, spec) as workers:
+            with runner_class.workers(folder, spec, told) as workers:
                 stop = outlast(
                     lambda: runner_class(folder, spec, store, lease, told, workers).run(),
                     lease,

@@ -82,9 +82,11 @@ class PrefectRunner(CampaignRunner):
         ).submit(self, calculation.id)
 
     @classmethod
-    def workers(cls, folder: CampaignFolder, spec: CampaignSpec) -> AbstractContextManager[Workers]:
+    def workers(
+        cls, folder: CampaignFolder, spec: CampaignSpec, told: Callable[[str], None]
+    ) -> AbstractContextManager[Workers]:
         """As the base class; several workers are those of a Prefect task runner."""
-        return prefect_workers(folder, spec)
+        return prefect_workers(folder, spec, told)
 
     def record(self, actions: tuple[Action, ...]) -> None:
         """As the base class; renews the ranking, the picture and the progress on the dashboard.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,7 +42,9 @@ class PrefectWorkers:
 
 
 @contextmanager
-def prefect_workers(folder: CampaignFolder, spec: CampaignSpec) -> Iterator[Workers]:
+def prefect_workers(
+    folder: CampaignFolder, spec: CampaignSpec, told: Callable[[str], None]
+) -> Iterator[Workers]:
     """The workers that a campaign asks for, while the block runs; inside of a flow run."""
     tasks = spec.tasks
     if tasks.runner == "threads" and tasks.workers == 1:
@@ -54,5 +56,5 @@ def prefect_workers(folder: CampaignFolder, spec: CampaignSpec) -> Iterator[Work
             yield PrefectWorkers(runner, InTurn())
         return
     runner = ThreadPoolTaskRunner(max_workers=THREADS_EACH * tasks.workers)
-    with open_workers(folder, spec) as workers, runner:
+    with open_workers(folder, spec, told) as workers, runner:
         yield PrefectWorkers(runner, workers)

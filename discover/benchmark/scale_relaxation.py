@@ -42,10 +42,9 @@ def sleep(asked: str) -> str:
 def workers_of(runner: str, n: int, folder: Path) -> Iterator[Workers]:
     """So many threads, or processes of a Dask cluster on this machine."""
     if runner == "dask":
-        from discover.workers.clusters import DaskWorkers, open_cluster
+        from discover.workers.clusters import open_cluster
 
-        asked = Tasks(runner="dask", workers=n)
-        with open_cluster(asked, folder) as cluster, closing(DaskWorkers(cluster)) as workers:
+        with open_cluster(Tasks(runner="dask", workers=n), folder) as workers:
             yield workers
     elif n == 1:
         yield InTurn()

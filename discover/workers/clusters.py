@@ -2,44 +2,83 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import importlib.util
 import logging
+import math
 import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import wait
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from discover import plugins
 from discover.campaign import Tasks
 from discover.dispatch.machines import MachineProfile, load_machine
 from discover.errors import MachineError, MissingDependencyError
 from discover.workers.base import Lost, Work
+from discover.workers.queued import WorkerJobs
 
 CLOSING_SECONDS = 10.0
+LOOK_SECONDS = 1.0
 DEATHS = 1
 """Workers that may die at a chunk, or at another that they had beside it, and it is done again."""
+LIFETIME, STAGGER = 0.9, 0.05
+"""Shares of a job's wall time: after the first, about, its worker hands back what it has and ends."""
 NO_DASHBOARD = "127.0.0.1:0"
 """Dask's scheduler serves its state by HTTP, without a password: on loopback, at a port that is free."""
 
 
 class DaskWorkers:
-    """The workers of a Dask cluster, which does a chunk again whose worker died."""
+    """The workers of a Dask cluster, which does a chunk again whose worker died.
+
+    `look` is called time and again while there is work, to see to the workers; what it raises ends the
+    work.
+    """
 
     in_processes = True
 
-    def __init__(self, cluster: Any) -> None:
+    def __init__(self, cluster: Any, look: Callable[[], None] = lambda: None) -> None:
         from distributed import Client
 
+        self.cluster, self._look = cluster, look
         self._client = Client(cluster, set_as_default=False)
 
     def map(self, work: Work, chunks: Sequence[str]) -> list[str | Lost]:
         """As `Workers.map`; what seems lost is tried once more alone, as another may be to blame."""
-        futures = [self._client.submit(work, chunk, pure=False) for chunk in chunks]
-        answers = [_answer(future) for future in futures]
+        answers = self._answers(work, chunks)
         return [
-            _answer(self._client.submit(work, chunk, pure=False)) if isinstance(a, Lost) else a
-            for chunk, a in zip(chunks, answers, strict=True)
+            self._answers(work, [chunk])[0] if isinstance(answer, Lost) else answer
+            for chunk, answer in zip(chunks, answers, strict=True)
         ]
+
+    def _answers(self, work: Work, chunks: Sequence[str]) -> list[str | Lost]:
+        running = asyncio.run_coroutine_threadsafe(
+            self._gathered(work, chunks), self._client.loop.asyncio_loop
+        )
+        try:
+            while not running.done():
+                self._look()
+                wait([running], timeout=LOOK_SECONDS)
+            return running.result()
+        finally:
+            running.cancel()
+
+    async def _gathered(self, work: Work, chunks: Sequence[str]) -> list[str | Lost]:
+        """Each answer is fetched as soon as it is there: what a worker still holds goes when it ends."""
+
+        async def one(chunk: str) -> str | Lost:
+            from distributed import KilledWorker
+
+            try:
+                return str(await self._client.submit(work, chunk, pure=False))
+            except KilledWorker:
+                return Lost("every worker that was to do it died: was there enough memory?")
+
+        return await asyncio.gather(*(one(chunk) for chunk in chunks))
 
     def close(self) -> None:
         """Leave the cluster."""
@@ -55,11 +94,14 @@ def check_cluster(tasks: Tasks) -> None:
 
 
 @contextmanager
-def open_cluster(tasks: Tasks, folder: Path) -> Iterator[Any]:
+def open_cluster(
+    tasks: Tasks, folder: Path, told: Callable[[str], None] = lambda _: None
+) -> Iterator[DaskWorkers]:
     """A cluster of `tasks.workers`, encrypted with keys of its own, while the block runs.
 
-    Workers that end are started anew. Those on other machines find their keys, and leave their logs, in
-    `folder`.
+    Workers that end are started anew; where they are jobs, `told` is called with a line about it. Those
+    on other machines find their keys, and leave their logs, in `folder`. MachineError where the
+    scheduler refuses their jobs, MissingDependencyError where there is none here.
     """
     check_cluster(tasks)
     import distributed
@@ -67,24 +109,33 @@ def open_cluster(tasks: Tasks, folder: Path) -> Iterator[Any]:
     logging.getLogger("distributed").setLevel(logging.ERROR)
     security = distributed.Security.temporary()
     if tasks.machine is None:
-        with distributed.LocalCluster(
-            n_workers=tasks.workers,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            protocol="tls://",
-            security=security,
-            scheduler_kwargs={"allowed_failures": DEATHS},
-            memory_limit=0,  # Dask would pause a worker for good whose model takes most of its share
-            dashboard_address=NO_DASHBOARD,
-            silence_logs=logging.ERROR,
-        ) as cluster:
-            yield cluster
+        with (
+            distributed.LocalCluster(
+                n_workers=tasks.workers,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                protocol="tls://",
+                security=security,
+                scheduler_kwargs={"allowed_failures": DEATHS},
+                memory_limit=0,  # Dask would pause a worker for good whose model takes most of its share
+                dashboard_address=NO_DASHBOARD,
+                silence_logs=logging.ERROR,
+            ) as cluster,
+            closing(DaskWorkers(cluster)) as workers,
+        ):
+            yield workers
         return
-    import dask_jobqueue
-
+    jobqueue = dask_jobqueue()
     profile = load_machine(tasks.machine)
+    scheduler = plugins.load("dispatchers", profile.scheduler).scheduler(profile.answer_seconds)
+    scheduler.check()
+    if shlex.quote(str(folder)) != str(folder):
+        raise MachineError(
+            f"{folder}: dask-jobqueue cannot write such a path into a worker's script: use a folder "
+            "without spaces and special characters, or leave out tasks.machine"
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    sort = {"slurm": dask_jobqueue.SLURMCluster, "pbs": dask_jobqueue.PBSCluster}
+    sort = {"slurm": jobqueue.SLURMCluster, "pbs": jobqueue.PBSCluster}
     with sort[profile.scheduler](
         **job_options(profile, tasks),
         protocol="tls://",
@@ -94,8 +145,19 @@ def open_cluster(tasks: Tasks, folder: Path) -> Iterator[Any]:
         scheduler_options={"dashboard_address": NO_DASHBOARD, "allowed_failures": DEATHS},
         silence_logs=logging.ERROR,
     ) as cluster:
-        cluster.adapt(minimum=tasks.workers, maximum=tasks.workers)
-        yield cluster
+        jobs = WorkerJobs(cluster, scheduler, tasks.workers, folder, profile.poll_seconds, told)
+        jobs.look()
+        with closing(DaskWorkers(cluster, jobs.look)) as workers:
+            yield workers
+
+
+def dask_jobqueue() -> Any:
+    """The package; its import alone would take Ctrl-C away from this process."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        return importlib.import_module("dask_jobqueue")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def job_options(profile: MachineProfile, tasks: Tasks) -> dict[str, Any]:
@@ -103,6 +165,11 @@ def job_options(profile: MachineProfile, tasks: Tasks) -> dict[str, Any]:
 
     MachineError where they are not for one worker on one node.
     """
+    if profile.host is not None:
+        raise MachineError(
+            f"{tasks.machine}: host: workers must reach the process that steers: run it on a login node "
+            "of the cluster, and name a profile without host"
+        )
     asked = profile.resources
     if asked.nodes > 1 or asked.tasks_per_node > 1:
         raise MachineError(
@@ -114,7 +181,8 @@ def job_options(profile: MachineProfile, tasks: Tasks) -> dict[str, Any]:
             f"{tasks.machine}: resources.memory_per_node_gb: a worker must know its memory: set it"
         )
     cores = asked.cores_per_task or 1
-    minutes = round(asked.wall_time_minutes or 60.0)
+    minutes = math.ceil(asked.wall_time_minutes or 60.0)
+    life = round(60 * LIFETIME * minutes), round(60 * STAGGER * minutes)
     lines = [
         *(["module purge"] if asked.modules else []),
         *(f"module load {name}" for name in asked.modules),
@@ -126,11 +194,14 @@ def job_options(profile: MachineProfile, tasks: Tasks) -> dict[str, Any]:
         "cores": 1,  # one chunk at a time: its threads are those of OpenMP
         "processes": 1,
         "memory": f"{asked.memory_per_node_gb:g}GB",
-        "worker_extra_args": ["--memory-limit", "0"],  # the scheduler sees to it
+        "worker_extra_args": [
+            *("--memory-limit", "0"),  # the scheduler sees to it
+            *("--lifetime", f"{life[0]}s", "--lifetime-stagger", f"{life[1]}s"),
+        ],
         "walltime": f"{minutes // 60:02d}:{minutes % 60:02d}:00",
         "queue": asked.queue,
         "account": asked.account,
-        "python": f"{asked.launcher} {asked.python}".strip(),
+        "python": f"{asked.launcher} {shlex.quote(asked.python)}".strip(),
         "job_script_prologue": lines,
     }
     gpus = asked.gpus_per_node
@@ -151,13 +222,3 @@ def _require(module: str) -> None:
             f"Dask is not installed here ({module} is missing): "
             "pip install 'discover-materials[cluster]', or choose runner: threads"
         )
-
-
-def _answer(future: Any) -> str | Lost:
-    """What a future of Dask answers, `Lost` where too many workers died at it."""
-    from distributed import KilledWorker
-
-    try:
-        return str(future.result())
-    except KilledWorker:
-        return Lost("every worker that was to do it died: was there enough memory?")

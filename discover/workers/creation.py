@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
 from discover.campaign import CampaignSpec
@@ -32,16 +32,15 @@ def check_tasks(spec: CampaignSpec) -> None:
 
 
 @contextmanager
-def open_workers(folder: CampaignFolder, spec: CampaignSpec) -> Iterator[Workers]:
-    """The workers that a campaign asks for, while the block runs."""
+def open_workers(
+    folder: CampaignFolder, spec: CampaignSpec, told: Callable[[str], None] = lambda _: None
+) -> Iterator[Workers]:
+    """The workers that a campaign asks for, while the block runs; `told` hears of those that are jobs."""
     tasks = spec.tasks
     if tasks.runner == "dask":
-        from discover.workers.clusters import DaskWorkers, open_cluster
+        from discover.workers.clusters import open_cluster
 
-        with (
-            open_cluster(tasks, folder.workers) as cluster,
-            closing(DaskWorkers(cluster)) as workers,
-        ):
+        with open_cluster(tasks, folder.workers, told) as workers:
             yield workers
     elif tasks.workers == 1:
         yield InTurn()

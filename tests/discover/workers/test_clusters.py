@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from discover.dispatch.machines import MachineProfile
 from discover.errors import MachineError
 from discover.workers import tasks
 from discover.workers.base import InTurn, Lost, spread
-from discover.workers.clusters import DaskWorkers, job_options, open_cluster
+from discover.workers.clusters import DaskWorkers, dask_jobqueue, job_options, open_cluster
 
 pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
 
@@ -25,35 +25,29 @@ TWO = Tasks(runner="dask", workers=2)
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskWorkers]:
     with open_cluster(TWO, tmp_path_factory.mktemp("workers")) as opened:
         yield opened
 
 
-@pytest.fixture(scope="module")
-def workers(cluster: Any) -> Iterator[DaskWorkers]:
-    with closing(DaskWorkers(cluster)) as made:
-        yield made
-
-
-def processes(cluster: Any) -> set[int]:
+def processes(workers: DaskWorkers) -> set[int]:
     """Of the workers; one that is being started has none yet."""
-    return {nanny.pid for nanny in cluster.workers.values() if nanny.pid}
+    return {nanny.pid for nanny in workers.cluster.workers.values() if nanny.pid}
 
 
 def without_seconds(answers: list[Any]) -> list[Any]:
     return [(a.crystal, a.problem, a.record.model_copy(update={"seconds": 0.0})) for a in answers]
 
 
-def test_it_listens_on_loopback_and_is_encrypted(cluster: Any) -> None:
-    assert cluster.scheduler_address.startswith("tls://127.0.0.1:")
+def test_it_listens_on_loopback_and_is_encrypted(workers: DaskWorkers) -> None:
+    assert workers.cluster.scheduler_address.startswith("tls://127.0.0.1:")
 
 
 def test_a_campaign_goes_on_where_a_worker_is_killed(
-    cluster: Any, workers: DaskWorkers, to_relax: Any, metals: Any
+    workers: DaskWorkers, to_relax: Any, metals: Any
 ) -> None:
     read = tasks.relaxed_crystals().validate_json
-    before = processes(cluster)
+    before = processes(workers)
     victim = threading.Timer(0.3, os.kill, (min(before), signal.SIGKILL))
     victim.start()
     answers = spread(workers, tasks.relax_crystals, metals * 4, 4, to_relax, read)
@@ -62,7 +56,7 @@ def test_a_campaign_goes_on_where_a_worker_is_killed(
     alone = spread(InTurn(), tasks.relax_crystals, metals, 4, to_relax, read)
     assert without_seconds(more) == without_seconds(alone)
     assert without_seconds(answers) == without_seconds(alone * 4)
-    assert min(before) not in processes(cluster)
+    assert min(before) not in processes(workers)
 
 
 def test_a_chunk_is_done_again_and_lost_only_where_that_goes_on(
@@ -104,13 +98,16 @@ PROFILE: dict[str, Any] = {
 def test_a_profile_says_what_a_worker_on_a_cluster_asks_for(
     scheduler: str, expected: tuple[str, ...]
 ) -> None:
-    dask_jobqueue = pytest.importorskip("dask_jobqueue")
+    if importlib.util.find_spec("dask_jobqueue") is None:
+        pytest.skip("the extra 'cluster' is not installed")
+    jobqueue = dask_jobqueue()
     profile = MachineProfile.model_validate(PROFILE | {"scheduler": scheduler})
-    sort = {"slurm": dask_jobqueue.slurm.SLURMJob, "pbs": dask_jobqueue.pbs.PBSJob}[scheduler]
+    sort = {"slurm": jobqueue.slurm.SLURMJob, "pbs": jobqueue.pbs.PBSJob}[scheduler]
     job = sort("tls://10.0.0.1:1234", name="worker", **job_options(profile, TWO))
     script = job.job_script()
     for line in (*expected, "module load cuda/12", "export OMP_NUM_THREADS=8", "01:30:00"):
         assert line in script
+    assert "--lifetime 4860s --lifetime-stagger 270s" in script
     assert "export MY='it'\"'\"'s'" in script
     assert "/opt/python -m distributed.cli.dask_worker" in script
 
@@ -127,3 +124,9 @@ def test_a_profile_that_fits_no_worker_is_refused(change: dict[str, Any], messag
     profile = MachineProfile.model_validate(PROFILE | {"resources": resources})
     with pytest.raises(MachineError, match=message):
         job_options(profile, TWO)
+
+
+def test_a_machine_behind_ssh_is_refused() -> None:
+    behind = {"host": "login", "remote_dir": "/scratch", "remote_python": "/opt/python"}
+    with pytest.raises(MachineError, match="on a login node"):
+        job_options(MachineProfile.model_validate(PROFILE | behind), TWO)
