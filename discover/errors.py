@@ -73,6 +73,10 @@ class SurrogateError(DiscoverError, ValueError):
     """A surrogate cannot be fitted on the data at hand."""
 
 
+class LostFitError(DiscoverError, RuntimeError):
+    """A fit ended every worker that was to make it."""
+
+
 class CalculationError(DiscoverError, RuntimeError):
     """A calculation failed for a reason that a person can act on.
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from discover import plugins
 from discover.campaign import CampaignSpec
 from discover.dispatch.creation import make_dispatcher
-from discover.errors import LeaseHeldError, PotentialError, SurrogateError
+from discover.errors import LeaseHeldError, LostFitError, PotentialError, SurrogateError
 from discover.folder import CampaignFolder
 from discover.jobs import Jobs
 from discover.ladder import core_hours
@@ -259,6 +259,10 @@ class CampaignRunner:
         except SurrogateError as error:
             self._trained = None
             self._told(f"no model yet, exploring on: {error}")
+            return
+        except LostFitError as error:
+            on = "exploring on" if self._trained is None else "picking on with the last one"
+            self._told(f"no new model, {on}: {error}")
             return
         self._telling.trained(self._trained.card)
 

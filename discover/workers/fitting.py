@@ -11,6 +11,7 @@ import numpy as np
 
 from discover import plugins
 from discover.campaign import Plugin
+from discover.errors import LostFitError
 from discover.workers.base import Lost, Workers
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def fitted_by(
 ) -> Respondent | None:
     """What answers a campaign's surrogate's questions, given to it too if it asks any itself.
 
-    None where the workers are no processes: fits are made here then, one after the other.
+    None where the workers are no processes: fits are made here then, one after the other. Raises
+    LostFitError where workers die at a fit again and again; here it would end the campaign.
     """
     if not workers.in_processes:
         return None
@@ -45,7 +47,7 @@ def fitted_by(
     def respond(questions: Sequence[Question]) -> list[Answer]:
         answers = workers.map(answer_question, [_written(q, chosen, base) for q in questions])
         return [
-            question.answer() if isinstance(text, Lost) else _answer(text)
+            _answer(text, question.name or chosen.name, len(question.data))
             for question, text in zip(questions, answers, strict=True)
         ]
 
@@ -106,6 +108,8 @@ def _listed(values: Any) -> Any:
     return [[None if np.isnan(v) else v for v in row] for row in values.double().tolist()]
 
 
-def _answer(text: str) -> Answer:
+def _answer(text: str | Lost, surrogate: str, rows: int) -> Answer:
+    if isinstance(text, Lost):
+        raise LostFitError(f"a fit of {surrogate!r} on {rows} results: {text.reason}")
     told = json.loads(text)
     return None if told is None else (np.array(told[0]), np.array(told[1]))

@@ -11,8 +11,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +43,8 @@ from discover.steering import Stop
 from discover.stopping import StopRequest, ask_to_stop
 from discover.store import Store
 from discover.store.sqlite import SQLiteStore
+from discover.workers import Lost, Work, Workers
+from discover.workers.fitting import answer_question
 
 FAILING_ENGINE = '''
 """An engine that refuses every structure."""
@@ -502,6 +504,38 @@ def test_the_calculation_may_not_be_changed_under_cancelled_jobs(quick_campaign:
     change(quick_campaign, calculation={"settings": {"volumes": 7}})
     with pytest.raises(CampaignError, match="calculation: cannot be changed"):
         run(quick_campaign)
+
+
+class Dying:
+    """Workers in processes that die at all fits but those of the first model."""
+
+    in_processes = True
+
+    def __init__(self) -> None:
+        self.models = 0
+
+    def map(self, work: Work, chunks: Sequence[str]) -> list[str | Lost]:
+        self.models += work is answer_question
+        lost = work is answer_question and self.models > 1
+        return [Lost("they died") if lost else work(chunk) for chunk in chunks]
+
+
+def test_picks_go_on_with_the_last_model_where_workers_die_at_fits(quick_campaign: Path) -> None:
+    class Unlucky(CampaignRunner):
+        @classmethod
+        def workers(cls, *_: object) -> AbstractContextManager[Workers]:
+            return nullcontext(Dying())
+
+    told: list[str] = []
+    change(quick_campaign, budget={"calculations": 5})
+    run_campaign(CampaignFolder.at(quick_campaign), told.append, Unlucky)
+    _, store = opened(quick_campaign)
+    with closing(store):
+        (card,) = store.model_cards()
+        assert card.n_observations < 5
+        assert [c.prediction is None for c in store.calculations()] == 3 * [True] + 2 * [False]
+    lost = "no new model, picking on with the last one: a fit of 'gp' on "
+    assert any(line.startswith(lost) and line.endswith("they died") for line in told)
 
 
 def test_a_surrogate_that_cannot_fit_says_so_and_the_loop_explores_on(quick_campaign):

@@ -12,6 +12,7 @@ import torch
 
 from discover import plugins
 from discover.campaign import Plugin
+from discover.errors import LostFitError
 from discover.workers.base import InTurn, Lost, Work
 from discover.workers.fitting import fitted_by
 from surrogates import TrainingData
@@ -47,15 +48,24 @@ def data() -> TrainingData:
     return TrainingData(x=x, y=y, groups=torch.arange(24) // 2, noise=noise)
 
 
-@pytest.mark.parametrize("careless", [False, True])
-def test_a_validation_elsewhere_is_the_one_made_here(data: TrainingData, *, careless: bool) -> None:
-    elsewhere = Elsewhere(careless=careless)
+def test_a_validation_elsewhere_is_the_one_made_here(data: TrainingData) -> None:
+    elsewhere = Elsewhere()
     ridge = plugins.create("surrogates", RIDGE.name)
     respondent = fitted_by(elsewhere, ridge, RIDGE, Path())
     assert respondent is not None
     assert validate(ridge, data, 0, respondent=respondent) == validate(ridge, data, 0)
     assert len(elsewhere.asked) == 10  # five folds of each target
     assert {json.loads(asked)["surrogate"] for asked in elsewhere.asked} == {"bayesian-ridge"}
+
+
+def test_a_fit_that_workers_die_at_is_not_made_here(data: TrainingData) -> None:
+    respondent = fitted_by(
+        Elsewhere(careless=True), plugins.create("surrogates", "gp"), PAIR, Path()
+    )
+    assert respondent is not None
+    ridge = plugins.create("surrogates", RIDGE.name)
+    with pytest.raises(LostFitError, match="a fit of 'mixture' on 18 results: gone"):
+        validate(ridge, data.output(0), 0, respondent=respondent)
 
 
 def test_a_mixture_asks_for_all_its_members_at_once(data: TrainingData) -> None:
