@@ -25,7 +25,7 @@ from discover.benchmark.datasets import DataSet
 from discover.benchmark.metrics import spread
 from discover.benchmark.strategies import RANDOM, ByModel, RandomOrder, Strategy
 from discover.errors import DataError
-from discover.files import write_atomically
+from discover.files import new_folder, write_atomically
 from discover.records import content_hash
 
 Run = dict[str, Any]
@@ -63,9 +63,10 @@ def run(
     check_settings(data, settings)
     n_top = top_rows(top, len(data))
     sought = seek(data.y, settings.goal, n_top)
-    folder = out / "runs"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = new_folder(out / "runs")
     identity = {"data": data.identity(), "sigma": sigma, "top": n_top, **asdict(settings)}
+    if len(sought.best) > sought.best_needed or len(sought.top) > n_top:  # rows that are as good
+        identity["as_good"] = [len(sought.best), len(sought.top)]
     runs: list[Run] = []
     for seed in range(seeds):
         durations = durations_of(data, sigma, seed)
@@ -123,7 +124,7 @@ def wanted(sought: Sought) -> dict[str, tuple[frozenset[int], int]]:
     """For each of the `QUESTIONS`: rows to be found, and how many of them."""
     n = len(sought.top)
     return {
-        "best": (sought.best, len(sought.best)),
+        "best": (sought.best, sought.best_needed),
         "half": (sought.top, math.ceil(0.5 * n)),
         "most": (sought.top, math.ceil(0.9 * n)),
     }
@@ -247,6 +248,7 @@ def _summary(
                     "found_after",
                     "until",
                     "selection_seconds",
+                    "peak_mib",
                 )
             }
             for r in runs

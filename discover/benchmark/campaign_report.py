@@ -120,6 +120,9 @@ def show(result: dict[str, Any]) -> None:
         for q in ASKED
     ):
         console.print("≥: some campaigns ended at the budget, which counts in their place")
+    for name, strategy in result["strategies"].items():
+        for reason in strategy["refusals"]:
+            console.print(f"{name} picked in random order: {reason}", markup=False, soft_wrap=True)
 
 
 def _cell(until: dict[str, Any], seeds: int) -> str:

@@ -21,13 +21,18 @@ from discover.steering import Action, Collect, Pick, Rules, Situation, Train, st
 
 Array = npt.NDArray[np.float64]
 
+CANNOT = (SurrogateError, ArithmeticError, RuntimeError, ValueError)
+"""What a strategy raises that cannot be fitted, or asked: its own refusal, or that of the libraries
+that it stands on, such as a matrix that cannot be factorized."""
+
 
 @dataclass(frozen=True)
 class Sought:
-    """Rows to be found: the `top` ones, and the `best` among them (two for the goal `extremes`)."""
+    """Rows to be found: the `top` ones, and among them `best_needed` of the `best`."""
 
     top: frozenset[int]
     best: frozenset[int]
+    best_needed: int = 1
 
 
 @dataclass(frozen=True)
@@ -159,9 +164,9 @@ class Campaign:
         try:
             self.strategy.train(self._known())
             self.has_model = True
-        except SurrogateError as error:  # too few values, or all of them equal: explore on
+        except CANNOT as error:  # too few values, or all of them equal: explore on
             self.has_model = False
-            self.refusals.append(str(error))
+            self._refused(error)
         self.trained_on = len(self.collected)
         self.training_seconds = time.perf_counter() - started
 
@@ -170,11 +175,20 @@ class Campaign:
             taken = set(self.picked)
             return next(row for row in self._order if row not in taken)
         started = time.perf_counter()
-        row = self.strategy.pick(self._known())
+        try:
+            row = self.strategy.pick(self._known())
+        except CANNOT as error:
+            self._refused(error)
+            taken = set(self.picked)
+            return next(row for row in self._order if row not in taken)
         took = time.perf_counter() - started + self.training_seconds
         self.selected.append(Selected(took, peak_memory_mib()))
         self.training_seconds = 0.0
         return row
+
+    def _refused(self, error: Exception) -> None:
+        kind = "" if isinstance(error, SurrogateError) else f"{type(error).__name__}: "
+        self.refusals.append(f"{kind}{error}".splitlines()[0])
 
     def _start(self, row: int) -> None:
         end = self.clock + float(self.durations[row])
@@ -183,13 +197,22 @@ class Campaign:
 
 
 def seek(y: Array, goal: Goal, top: int) -> Sought:
-    """The `top` best rows of targets `y` (N); for `extremes` half of them from either end."""
-    down, up = np.argsort(-y, kind="stable").tolist(), np.argsort(y, kind="stable").tolist()
+    """The `top` best rows of targets `y` (N), with all that are as good as the last of them.
+
+    Any row as good as the best is the best. For `extremes` half of the top is from either end, and the
+    highest and the lowest row are the best.
+    """
     if goal == "extremes":
         half = max(1, math.ceil(top / 2))
-        return Sought(frozenset(down[:half]) | frozenset(up[:half]), frozenset({down[0], up[0]}))
-    order = down if goal == "max" else up
-    return Sought(frozenset(order[:top]), frozenset(order[:1]))
+        ends = frozenset({int(np.argmax(y)), int(np.argmin(y))})
+        return Sought(_as_good(y, half) | _as_good(-y, half), ends, len(ends))
+    better = y if goal == "max" else -y
+    return Sought(_as_good(better, top), _as_good(better, 1))
+
+
+def _as_good(y: Array, top: int) -> frozenset[int]:
+    """Rows that are as high as the `top`-th highest, or higher."""
+    return frozenset(np.flatnonzero(y >= np.sort(y)[-top]).tolist())
 
 
 def best_so_far(y: Array, collected: list[int], goal: Goal) -> Array:

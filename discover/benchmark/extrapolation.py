@@ -27,6 +27,8 @@ BASELINES = (TRAIN_MEAN, FOREST)
 """The mean and spread of the training targets; scikit-learn's forest, mean and spread of its trees."""
 RELATIVE_FLOOR = 1e-12
 """Smallest standard deviation of a baseline beside the range of the target."""
+CANNOT = (DiscoverError, ArithmeticError, RuntimeError, ValueError)
+"""What a surrogate raises that cannot be fitted: its refusal, or that of a library beneath it."""
 CHUNK = 256
 """Rows whose joint posterior is asked for at once."""
 FORMAT = 1
@@ -191,8 +193,9 @@ def _kept(
             mean, std = predict(data, model, fold, seed)
             metrics = evaluate(observed, mean, std, censored)
             rows = np.column_stack([fold.test, mean, std]).tolist()
-        except DiscoverError as error:
-            reason = str(error)
+        except CANNOT as error:
+            kind = "" if isinstance(error, DiscoverError) else f"{type(error).__name__}: "
+            reason = f"{kind}{error}"
         judged.append(
             {
                 "label": fold.label,

@@ -53,11 +53,13 @@ class PlainBoTorch(InBatches):
 
         torch.manual_seed(known.seed)
         lowest, highest = known.x.min(axis=0), known.x.max(axis=0)
-        self._x = torch.from_numpy((known.x - lowest) / (highest - lowest))
+        extent = np.where(highest > lowest, highest - lowest, 1.0)
+        self._x = torch.from_numpy((known.x - lowest) / extent)
         y = torch.from_numpy(known.larger_is_better.copy()).unsqueeze(-1)
         self._best = float(y.max())
-        self._model = SingleTaskGP(self._x[list(known.observed)], y)
-        fit_gpytorch_mll(ExactMarginalLogLikelihood(self._model.likelihood, self._model))
+        with _silent():
+            self._model = SingleTaskGP(self._x[list(known.observed)], y)
+            fit_gpytorch_mll(ExactMarginalLogLikelihood(self._model.likelihood, self._model))
 
     def batch(self, known: Known, n: int) -> Sequence[int]:
         """One by one, each believed at its mean before the next."""
@@ -123,7 +125,7 @@ class BayBE(InBatches):
         with _silent():
             set_random_seed(known.seed)
             frame = pd.DataFrame(
-                known.x,
+                told_apart(known.x),
                 index=[str(row) for row in range(len(known.x))],
                 columns=[f"d{i}" for i in range(known.x.shape[1])],
             )
@@ -142,6 +144,22 @@ class BayBE(InBatches):
             pending = pd.DataFrame({"row": [str(r) for r in known.running]})
             answer = campaign.recommend(n, pending_experiments=pending if len(pending) else None)
         return [int(r) for r in answer["row"]]
+
+
+def told_apart(x: Array) -> Array:
+    """Descriptors (N x d) of which no two rows are the same, which BayBE refuses.
+
+    The k-th row that says what an earlier one says is moved by 1e-6 k standard deviations of the first
+    descriptor that varies.
+    """
+    seen: dict[bytes, int] = {}
+    again = np.zeros(len(x))
+    for i, row in enumerate(x):
+        again[i] = seen.get(row.tobytes(), 0)
+        seen[row.tobytes()] = int(again[i]) + 1
+    moved, first = x.copy(), int(np.argmax(np.ptp(x, axis=0) > 0))
+    moved[:, first] += 1e-6 * x[:, first].std() * again
+    return moved
 
 
 PEERS: dict[str, tuple[str | None, Callable[[], Strategy]]] = {

@@ -16,7 +16,7 @@ from discover.acquisition.adapters import load_acquisition
 from discover.benchmark.replay_data import load_known
 from discover.benchmark.replay_world import KnownMaterials, ReplayWorld
 from discover.errors import CampaignError
-from discover.files import write_atomically
+from discover.files import new_folder, write_atomically
 from discover.objectives import Goal
 from discover.properties import property_named
 from discover.steering import Rules, steer
@@ -60,6 +60,8 @@ def run(
     known = load_known(data, low, property_named(property_name))
     if not 1 <= top <= len(known.candidates):
         raise CampaignError(f"the best {top} of {len(known.candidates)} materials are not defined")
+    if out is not None:
+        new_folder(out)
     target = known.fidelities[-1]
     strategies = {
         LADDER: (known, [*costs, 1.0], initial),
@@ -113,9 +115,8 @@ def run(
     if out is not None:
         from discover.report.canvas import png
 
-        out.mkdir(parents=True, exist_ok=True)
         write_atomically(out / "results.json", json.dumps(result, indent=2))
-        (out / "figure.png").write_bytes(png(figure(result)))
+        write_atomically(out / "figure.png", png(figure(result)))
     return result
 
 

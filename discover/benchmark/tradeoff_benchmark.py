@@ -17,7 +17,7 @@ from discover.benchmark.campaign_benchmark import check_settings, durations_of
 from discover.benchmark.campaigns import Array, Campaign, Settings, Sought
 from discover.benchmark.strategies import RANDOM, RandomOrder, Strategy
 from discover.benchmark.tradeoffs import Tradeoff, strategy
-from discover.files import write_atomically
+from discover.files import new_folder, write_atomically
 from discover.records import content_hash
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ def run(
     strategies: dict[str, Callable[[], Strategy]] = {RANDOM: RandomOrder}
     strategies |= dict(strategy(tradeoff, s, a) for s in surrogates for a in acquisitions)
     check_settings(tradeoff.data, settings)
-    folder = out / "runs"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = new_folder(out / "runs")
     identity = {
         "data": tradeoff.data.identity(),
         "targets": tradeoff.y.tolist(),

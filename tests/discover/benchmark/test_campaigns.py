@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from discover.benchmark.campaign_benchmark import run, top_rows, wanted
+from discover.benchmark.campaign_report import show
 from discover.benchmark.campaigns import (
     Campaign,
     Selected,
@@ -28,6 +29,7 @@ from discover.benchmark.peers import (
     PHYSBO_TS,
     make,
     missing,
+    told_apart,
 )
 from discover.benchmark.strategies import RANDOM, ByModel, Known, RandomOrder, Strategy
 from discover.errors import DataError, SurrogateError
@@ -134,6 +136,36 @@ def test_either_end_or_both_are_sought() -> None:
     assert best_so_far(y, [0, 1, 3], "min").tolist() == [3, 1, 1]
 
 
+def test_what_is_as_good_is_found_as_well() -> None:
+    """The best value may be in several rows, and so may the last of the top."""
+    y = np.array([3.0, 1.0, 5.0, 5.0, 3.0, 2.0])
+    sought = seek(y, "max", 3)
+    assert sought.top == {0, 2, 3, 4}
+    assert wanted(sought)["best"] == ({2, 3}, 1)
+    assert wanted(sought)["half"] == (sought.top, 2)
+    assert wanted(seek(y, "extremes", 2))["best"] == ({2, 1}, 2)
+
+
+class Broken(RandomOrder):
+    """A strategy whose library gives up while it picks."""
+
+    def pick(self, known: Known) -> int:
+        raise RuntimeError("a matrix that cannot be factorized\nand more")
+
+
+def test_a_strategy_that_breaks_leaves_exploration(make_data: Callable[..., DataSet]) -> None:
+    campaign = played(make_data(), Broken())
+    assert campaign.collected == played(make_data(), RandomOrder()).collected
+    assert set(campaign.refusals) == {"RuntimeError: a matrix that cannot be factorized"}
+
+
+def test_rows_that_are_described_alike_are_told_apart() -> None:
+    x = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
+    apart = told_apart(x)
+    assert len(np.unique(apart, axis=0)) == 4
+    assert apart == pytest.approx(x, abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("top", "rows"), [("5", 5), ("5%", 30), ("0.05", 30), ("1%", 6), ("0.0001", 1)]
 )
@@ -189,3 +221,22 @@ def test_peers_search_one_end_only(make_data: Callable[..., DataSet], tmp_path: 
         make_data(), settings, surrogates=[], acquisitions=[], seeds=1, peers=True, out=tmp_path
     )
     assert set(result["skipped"]) == set(PEERS)
+
+
+def test_a_strategy_that_could_not_be_fitted_is_told(
+    make_data: Callable[..., DataSet], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And what all the first rows have in common is no reason to stop."""
+    y = np.zeros(30)
+    y[np.random.default_rng(0).permutation(30)[-2:]] = 1.0  # the last to be proposed
+    settings = Settings(goal="max", initial=5, budget=9, concurrency=3)
+    result = run(
+        make_data(y=y),
+        settings,
+        surrogates=["gp"],
+        acquisitions=["ucb"],
+        seeds=1,
+        out=tmp_path,
+    )
+    show(result)
+    assert "gp + ucb picked in random order: the target is constant (0)" in capsys.readouterr().out
