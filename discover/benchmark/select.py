@@ -6,6 +6,7 @@ Every case runs in a fresh process: `python -m discover.benchmark.select CASE`, 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import json
 import subprocess
@@ -21,7 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from discover import plugins
-from discover.errors import DiscoverError
+from discover.acquisition.adapters import load_acquisition
+from discover.errors import DiscoverError, MissingDependencyError
 
 Array = npt.NDArray[np.float64]
 
@@ -30,9 +32,16 @@ FOREST, BOTORCH, PHYSBO = "random forest", "botorch", "physbo"
 believer; PHYSBO's Thompson sampling with 500 random features (extra `benchmark`)."""
 
 
+SURROGATES = ("gp", "sparse-gp", "deep-ensemble", "random-forest", "mixture")
+"""What is measured unless something else is asked for; the last one is the default of campaigns."""
+
+
 @dataclass(frozen=True)
 class Case:
-    """One measurement: a model, and how many candidates, observations, descriptors and picks."""
+    """One measurement: a model, and how many candidates, observations, descriptors and picks.
+
+    A surrogate picks by `acquisition`, and screens the pool for so many `budget_seconds` at most.
+    """
 
     model: str
     candidates: int
@@ -40,6 +49,8 @@ class Case:
     descriptors: int
     picks: int
     seed: int
+    acquisition: str = "logei"
+    budget_seconds: float | None = None
 
     def problem(self) -> tuple[Array, Array, Array]:
         """Observed descriptors and targets, and the pool: a smooth target of eight descriptors."""
@@ -58,36 +69,71 @@ def target(x: Array) -> Array:
 def run(
     *,
     sizes: Sequence[int] = (10_000, 100_000),
-    surrogates: Sequence[str] = ("gp", "deep-ensemble"),
+    surrogates: Sequence[str] = SURROGATES,
     baselines: Sequence[str] = (FOREST,),
     observations: int = 800,
     descriptors: int = 32,
     picks: int = 10,
     seed: int = 0,
+    acquisition: str = "logei",
+    budget_seconds: float | None = None,
     told: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Measures every model on every pool size; `rows` of the answer hold one measurement each.
 
     A row has the seconds to fit and to pick, the peak memory (MiB, the process's and what it is above
-    the data), the mean target of the picks, and for each baseline the ratio of the seconds.
+    the data), the mean target of the picks, and for each baseline the ratio of the seconds. `failed`
+    says of models that could not be measured why. Raises PluginError and MissingDependencyError before
+    anything is measured.
     """
-    rows = []
+    if PHYSBO in baselines and importlib.util.find_spec("physbo") is None:
+        raise MissingDependencyError(
+            "--physbo needs PHYSBO: pip install 'discover-materials[benchmark]'"
+        )
+    load_acquisition(acquisition)
+    for name in surrogates:
+        plugins.create("surrogates", name)
+    rows: list[dict[str, Any]] = []
+    failed: dict[str, str] = {}
     for candidates in sizes:
         measured = {}
-        for model in (*baselines, *surrogates):
+        for model in dict.fromkeys((*baselines, *surrogates)):
             told(f"{model}: {candidates} candidates")
-            case = Case(model, candidates, observations, descriptors, picks, seed)
-            measured[model] = _in_a_fresh_process(case)
+            case = Case(
+                model,
+                candidates,
+                observations,
+                descriptors,
+                picks,
+                seed,
+                acquisition,
+                budget_seconds,
+            )
+            try:
+                measured[model] = _in_a_fresh_process(case)
+            except DiscoverError as error:
+                failed[model] = str(error)
+                told(str(error))
         rows += [
             row
             | {
                 "seconds_over": {
-                    name: row["seconds"] / measured[name]["seconds"] for name in baselines
+                    name: row["seconds"] / measured[name]["seconds"]
+                    for name in baselines
+                    if name in measured
                 }
             }
             for row in measured.values()
         ]
-    return {"observations": observations, "descriptors": descriptors, "picks": picks, "rows": rows}
+    return {
+        "observations": observations,
+        "descriptors": descriptors,
+        "picks": picks,
+        "acquisition": acquisition,
+        "budget_seconds": budget_seconds,
+        "rows": rows,
+        "failed": failed,
+    }
 
 
 def measure(case: Case) -> dict[str, Any]:
@@ -134,7 +180,6 @@ def peak_memory_mib() -> float:
 def _surrogate(case: Case, x: Array, y: Array, pool: Array) -> tuple[float, float, list[int]]:
     import torch
 
-    from discover.acquisition.adapters import load_acquisition
     from discover.acquisition.selection import select
     from surrogates import TrainingData
 
@@ -147,9 +192,11 @@ def _surrogate(case: Case, x: Array, y: Array, pool: Array) -> tuple[float, floa
         model,
         pool,
         [str(i) for i in range(len(pool))],
-        load_acquisition("logei"),
+        load_acquisition(case.acquisition),
         goal="max",
         observed=y,
+        observed_features=x,
+        seconds=case.budget_seconds,
         n=case.picks,
         seed=case.seed,
     )
@@ -242,7 +289,7 @@ def show(result: dict[str, Any]) -> None:
         title=f"Fit on {result['observations']} observations of {result['descriptors']} "
         f"descriptors, pick {result['picks']}"
     )
-    baselines = list(result["rows"][0]["seconds_over"])
+    baselines = list(result["rows"][0]["seconds_over"]) if result["rows"] else []
     table.add_column("model", no_wrap=True)
     for column in ("pool", "fit (s)", "pick (s)", "peak (MiB)", "above data", "picks' mean"):
         table.add_column(column, justify="right")
@@ -259,7 +306,10 @@ def show(result: dict[str, Any]) -> None:
             f"{row['mean_of_picks']:.2f}",
             *(f"{row['seconds_over'][name]:.2f}" for name in baselines),
         )
-    Console().print(table)
+    console = Console()
+    (console if console.is_terminal else Console(width=140)).print(table)
+    for reason in result["failed"].values():
+        console.print(reason, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,13 @@ def select(
         list[int] | None, typer.Option(min=10, help="Candidates in the pool (may be repeated).")
     ] = None,
     surrogate: Annotated[
-        list[str] | None, typer.Option(help="Surrogate to measure (may be repeated).")
+        list[str] | None, typer.Option(help="Surrogates to measure (repeat it, or with commas).")
+    ] = None,
+    *,
+    acquisition: Annotated[str, typer.Option(help="What surrogates pick by.")] = "logei",
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Time to score the pool in; then the best so far is picked."),
     ] = None,
     botorch: Annotated[
         bool, typer.Option("--botorch", help="Also a plain BoTorch GP with LogEI (slow).")
@@ -62,7 +68,9 @@ def select(
 
     result = benchmark.run(
         sizes=size or (10_000, 100_000),
-        surrogates=surrogate or ("gp", "deep-ensemble"),
+        surrogates=listed(surrogate) or benchmark.SURROGATES,
+        acquisition=acquisition,
+        budget_seconds=seconds,
         baselines=(
             benchmark.FOREST,
             *([benchmark.BOTORCH] if botorch else []),

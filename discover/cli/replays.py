@@ -200,9 +200,31 @@ def replay(
     (several targets: 10 initial rows, 40 calculations).
     """
     if low:
+        _refuse_with_ladder(
+            {
+                "--target": target,
+                "--goal extremes": goal == "extremes",
+                "--transform": transform != "none",
+                "--budget": budget,
+                "--sigma": sigma,
+                "--duration": duration,
+                "--peers": peers,
+                "--formula": formula,
+                "--smiles": smiles,
+                "--id": id_column,
+                "--group": group,
+                "--censored": censored,
+                "--features": features,
+                "--exclude": exclude,
+                "--drop-invalid": drop_invalid,
+                "--surrogate (several)": len(listed(surrogate)) > 1,
+                "--acquisition (several)": len(listed(acquisition)) > 1,
+            }
+        )
         _replay_ladder(
             data,
             low,
+            goal=goal,
             cost=cost,
             out=out,
             top=top,
@@ -214,6 +236,10 @@ def replay(
             as_json=as_json,
         )
         return
+    if cost:
+        raise typer.BadParameter("--cost is of the rungs that --low names")
+    if sigma and duration is not None:
+        raise typer.BadParameter("--sigma or --duration: give one of them")
     from discover.benchmark import campaign_benchmark as benchmark
     from discover.benchmark.campaign_report import show
     from discover.benchmark.campaigns import Settings
@@ -328,10 +354,17 @@ def _replay_tradeoff(
     return result
 
 
+def _refuse_with_ladder(given: dict[str, object]) -> None:
+    """BadParameter for options that a ladder of fidelities does not know."""
+    if unused := [option for option, value in given.items() if value]:
+        raise typer.BadParameter(f"{', '.join(unused)}: not with --low")
+
+
 def _replay_ladder(
     data: list[Path],
     low: list[str],
     *,
+    goal: Literal["max", "min", "extremes"],
     cost: list[float] | None,
     out: Path | None,
     top: str | None,
@@ -351,6 +384,7 @@ def _replay_ladder(
         low,
         costs=cost or [1 / 60] * len(low),
         out=out,
+        goal=goal,
         top=int(top or 5),
         seeds=seeds or 20,
         initial=initial or 3,

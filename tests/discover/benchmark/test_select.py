@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from discover.benchmark.select import BOTORCH, FOREST, PHYSBO, Case, measure, run, show, target
-from discover.errors import DiscoverError
+from discover.errors import PluginError
 
 
 def test_measurements_of_a_small_pool(capsys):
@@ -33,6 +33,23 @@ def test_every_model_picks_better_than_at_random(model):
     assert row["mean_of_picks"] > np.quantile(target(pool), 0.7)
 
 
-def test_a_failed_measurement_says_why():
-    with pytest.raises(DiscoverError, match=r"'no-such' failed: .*no surrogate is called"):
-        run(sizes=(20,), surrogates=("no-such",), baselines=(), observations=8)
+def test_an_unknown_surrogate_is_refused_before_anything_is_measured():
+    said = []
+    with pytest.raises(PluginError, match="no surrogate is called 'no-such'"):
+        run(sizes=(20,), surrogates=("no-such",), observations=8, told=said.append)
+    assert said == []
+
+
+def test_a_failed_measurement_says_why_and_is_no_end(capsys):
+    result = run(sizes=(20,), surrogates=("graph-ensemble",), baselines=(), observations=8)
+    assert result["rows"] == []
+    assert "'graph-ensemble' failed" in result["failed"]["graph-ensemble"]
+    show(result)
+    assert "a row is no crystal" in capsys.readouterr().out
+
+
+def test_a_time_budget_ends_the_screening_with_the_best_so_far():
+    case = Case("bayesian-ridge", 40_000, 30, 3, picks=2, seed=0, budget_seconds=0.0)
+    row = measure(case)
+    assert row["candidates"] == 40_000
+    assert row["mean_of_picks"] > 0

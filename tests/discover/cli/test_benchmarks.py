@@ -107,3 +107,24 @@ def test_replay_of_one_fidelity(
     assert told["strategies"]["bayesian-ridge + ucb"]["until"]["half"]["reached"] == 1
     assert "s a selection" in discover(*asked, "--surrogate", "bayesian-ridge").out
     assert "give --target and --out" in discover(*words).err
+
+
+def test_options_that_would_do_nothing_are_refused(
+    discover: Callable[..., Any], known_salts: Path, tmp_path: Path
+) -> None:
+    words = ["benchmark", "replay", "--data", known_salts]
+    ladder = discover(*words, "--low", "u", "--target", "kappa", "--peers")
+    assert (ladder.code, "--target, --peers: not with --low" in " ".join(ladder.err.split())) == (
+        2,
+        True,
+    )
+    words += ["--target", "kappa", "--out", tmp_path / "out"]
+    times = discover(*words, "--sigma", 1, "--duration", "u")
+    assert times.code == 2
+    assert "--sigma or --duration" in times.err
+    assert discover(*words, "--cost", 0.1).code == 2
+    split = discover(
+        *["benchmark", "extrapolation", *words[2:]], "--splits", "random", "--before", 1990
+    )
+    assert split.code == 2
+    assert "add it to --splits" in split.err
