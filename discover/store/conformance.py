@@ -53,7 +53,12 @@ PROPOSED, SUBMITTED, RUNNING, DONE, FAILED, CANCELLED, UNKNOWN = CalculationStat
 OpenStore = Callable[[], Store]
 
 one_store_for_all_examples = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.differing_executors,  # each adapter's class runs them
+    ],
 )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mongomock.collection
 import pytest
 
 from discover.folder import CampaignFolder
@@ -25,6 +26,16 @@ from discover.records import (
 )
 from discover.store import Store, open_store
 from discover.structures.crystal import Crystal
+
+# mongomock 4.3 does not know an option that pymongo, since 4.11, hands to the updates of a bulk.
+_add_update = mongomock.collection.BulkOperationBuilder.add_update
+
+
+def _add_update_in_any_order(*args: Any, sort: None = None, **options: Any) -> None:
+    _add_update(*args, **options)
+
+
+mongomock.collection.BulkOperationBuilder.add_update = _add_update_in_any_order
 
 SLURM_TEST = Path(__file__).parents[2] / "deploy" / "slurm-test.sh"
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scancel")

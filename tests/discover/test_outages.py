@@ -193,15 +193,17 @@ def test_a_campaign_waits_for_a_server_whose_connection_drops(
     database: Any = mongomock.MongoClient().get_database("discover")
     store = MongoStore(database, "quick")
     every_third = ["", "", "before", "", "", "after"]
-    store._calculations = Flaky(  # type: ignore[assignment]
-        store._calculations,
-        {
-            "insert_one": ["after", "before", "", "after"],
-            "find_one_and_update": [*every_third],
+    drops = {
+        "calculations": {
+            "bulk_write": ["after", "before", "", "after"],
+            "update_one": [*every_third],
             "find": [""] * 20 + ["before"],
         },
-    )
-    store._observations = Flaky(store._observations, {"update_one": ["after"]})  # type: ignore[assignment]
+        "observations": {"bulk_write": ["after"]},
+        "meta": {"update_one": [""] * 10 + every_third},
+    }
+    for what, of_this in drops.items():
+        store._collections[what] = Flaky(store._collections[what], of_this)  # type: ignore[assignment]
     told: list[str] = []
     with monkeypatch.context() as patched:
         patched.setattr(CampaignFolder, "open_store", lambda *_: store)

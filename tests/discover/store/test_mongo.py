@@ -1,16 +1,9 @@
-"""The MongoDB store on mongomock (its logic), and on a real server where one is named.
+"""The MongoDB store on a server; where there is none, on mongomock (its logic)."""
 
-Set DISCOVER_TEST_MONGODB_URI to `mongodb://host/database` to run everything on that server as well;
-the collections that the tests make there are dropped afterwards.
-"""
-
-import os
 import sys
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
-import mongomock
 import pymongo
 import pymongo.errors
 import pytest
@@ -26,38 +19,6 @@ from discover.records import CalculationState, ModelCard
 from discover.store import FORMAT_VERSION, open_store
 from discover.store.conformance import StoreConformance, calculation, candidate, lease
 from discover.store.mongo import MongoStore
-
-SERVER = os.environ.get("DISCOVER_TEST_MONGODB_URI")
-on_a_server = pytest.mark.skipif(
-    SERVER is None, reason="DISCOVER_TEST_MONGODB_URI names no MongoDB server"
-)
-
-
-@pytest.fixture
-def campaign():
-    return f"test-{uuid.uuid4().hex[:8]}"
-
-
-@pytest.fixture(params=["mongomock", pytest.param("server", marks=on_a_server)])
-def database(request, campaign):
-    if request.param == "mongomock":
-        yield mongomock.MongoClient().get_database("discover")
-        return
-    client = pymongo.MongoClient(SERVER)
-    database = client.get_default_database()
-    yield database
-    for name in database.list_collection_names():
-        if campaign in name:
-            database.drop_collection(name)
-    client.close()
-
-
-@pytest.fixture
-def open_campaign(database, campaign):
-    """Opens the store of a campaign whose name begins as this test's does."""
-    if isinstance(database, mongomock.Database):
-        return lambda suffix="": MongoStore(database, campaign + suffix)
-    return lambda suffix="": open_store(SERVER, campaign + suffix)
 
 
 class TestMongoStore(StoreConformance):
@@ -178,6 +139,16 @@ def test_what_is_too_large_for_a_document_is_refused(open_campaign):
     assert store.model_cards() == []
 
 
+def bulk_error(of_writes, of_concerns):
+    """What a bulk raises some of whose writes failed, or were not acknowledged by a majority."""
+    return pymongo.errors.BulkWriteError(
+        {
+            "writeErrors": [{"index": i, "code": code} for i, code in enumerate(of_writes)],
+            "writeConcernErrors": [{"code": code} for code in of_concerns],
+        }
+    )
+
+
 @pytest.mark.parametrize(
     ("error", "passes"),
     [
@@ -187,16 +158,19 @@ def test_what_is_too_large_for_a_document_is_refused(open_campaign):
         (pymongo.errors.ServerSelectionTimeoutError("no primary"), True),
         (pymongo.errors.WTimeoutError("waiting for replication timed out"), True),
         (pymongo.errors.OperationFailure("out of disk space", 14031), True),
+        (bulk_error([11600], []), True),
+        (bulk_error([], [64]), True),
+        (bulk_error([11000, 121], []), False),
         (pymongo.errors.OperationFailure("not authorized", 13), False),
     ],
 )
-def test_what_may_be_over_in_a_while_is_an_outage(open_campaign, monkeypatch, error, passes):
+def test_what_may_be_over_in_a_while_is_an_outage(open_campaign, error, passes):
     store = open_campaign()
 
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(store, "_values", SimpleNamespace(find_one=fail, replace_one=fail))
+    store._collections["values"] = SimpleNamespace(find=fail, bulk_write=fail)
     for ask in (lambda: store.value("stop"), lambda: store.set_value("stop", True)):
         with pytest.raises(StoreError) as told:
             ask()
@@ -204,21 +178,23 @@ def test_what_may_be_over_in_a_while_is_an_outage(open_campaign, monkeypatch, er
 
 
 def test_a_server_that_does_not_answer(monkeypatch):
-    monkeypatch.setattr("discover.store.mongo.ANSWER_MILLISECONDS", 50)
+    monkeypatch.setattr("discover.store.mongo_server.ANSWER_MILLISECONDS", 50)
     with pytest.raises(StoreOutageError, match="MongoDB database 'x', campaign 'mine'"):
         open_store("mongodb://127.0.0.1:9/x", "mine")
 
 
 def test_a_missing_driver_names_the_extra(monkeypatch):
-    monkeypatch.delitem(sys.modules, "discover.store.mongo")
+    for module in [name for name in sys.modules if name.startswith("discover.store.mongo")]:
+        monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "pymongo", None)
     with pytest.raises(MissingDependencyError, match=r"discover-materials\[mongo\]"):
         open_store("mongodb://localhost/x", "campaign")
 
 
-@on_a_server
-def test_of_many_threads_one_makes_the_transition(campaign):
-    stores = [open_store(SERVER, campaign) for _ in range(4)]
+def test_of_many_threads_one_makes_the_transition(mongodb, campaign):
+    if mongodb is None:
+        pytest.skip("no MongoDB server: mongomock hands one document to several threads")
+    stores = [open_store(mongodb, campaign) for _ in range(4)]
     stores[0].add_calculation(calculation(1))
 
     def submit(number):
