@@ -201,6 +201,8 @@ def _from_file(data: DataSet, file: Path) -> list[Split]:
     except (OSError, ValueError) as error:
         raise DataError(f"--split-file {file}: is no JSON: {error}") from error
     entries = content if isinstance(content, list) else [content]
+    if not entries:
+        raise DataError(f"{file}: holds no split")
     place = {int(row): i for i, row in enumerate(data.rows)}
     total = int(data.rows.max()) + 1 + len(data.dropped)
     folds: dict[str, list[Fold]] = {}
@@ -209,6 +211,10 @@ def _from_file(data: DataSet, file: Path) -> list[Split]:
         train, test = (
             _rows(file, number, part, place, total) for part in _sides(file, number, entry)
         )
+        if len(both := np.intersect1d(train, test)):
+            raise DataError(
+                f"{file}: split {number}: row {data.rows[both[0]]} is in both lists; leave it in one"
+            )
         name = str(entry.get("extra", entry.get("name", "")))
         scalars = [f"{k}={v}" for k, v in entry.items() if isinstance(v, int | float)]
         if len(test):
@@ -252,7 +258,7 @@ def _rows(file: Path, number: int, listed: Any, place: dict[int, int], total: in
     wrong = [row for row in listed if not 0 <= row < total]
     if wrong:
         raise DataError(f"{file}: split {number}: there is no row {wrong[0]} among {total}")
-    return np.array([place[row] for row in listed if row in place], dtype=np.int64)
+    return np.array([place[row] for row in dict.fromkeys(listed) if row in place], dtype=np.int64)
 
 
 def _large(folds: list[Fold]) -> list[Fold]:

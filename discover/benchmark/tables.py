@@ -15,6 +15,8 @@ from discover.structures.crystal import Crystal
 
 TABLES = {".csv"}
 STRUCTURES = {".extxyz", ".xyz", ".cif"}
+MARKS = ";\t|"
+"""What parts cells in files that are no CSV."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,13 @@ def _of_csv(source: str, file: Path) -> Table:
         raise DataError(f"{file}: is not a CSV in UTF-8: {error}") from error
     if not rows:
         raise DataError(f"{file}: has a header and no rows")
-    if len(columns) == 1 and (other := [mark for mark in ";\t|" if mark in columns[0]]):
-        raise DataError(f"{file}: its cells are parted by {other[0]!r}: part them by commas")
+    if len(columns) == 1:
+        for mark in MARKS:
+            counts = {
+                text.count(mark) for row in rows for text in (columns[0], *row.cells.values())
+            }
+            if len(counts) == 1 and counts != {0}:
+                raise DataError(f"{file}: its cells are parted by {mark!r}; part them by commas")
     return Table(source, tuple(columns), tuple(rows), with_structures=False)
 
 
@@ -132,12 +139,17 @@ def _joined(table: Table, files: Sequence[Path], id_column: str | None) -> Table
     """The table with the structures whose id stands in one of its columns."""
     found: dict[str, Any] = {}
     for file in files:
+        if file.suffix.lower() == ".cif":
+            if file.stem in found:
+                raise DataError(f"{file}: there are two files of this name; keep one of them")
+            try:
+                found[file.stem] = _read(file)[-1]
+            except DataError as error:
+                found[file.stem] = error
+            continue
         for atoms in _read(file):
-            if file.suffix.lower() == ".cif":
-                found[file.stem] = atoms
-            else:
-                for text in _cells(atoms.info).values():
-                    found.setdefault(text, atoms)
+            for text in _cells(atoms.info).values():
+                found.setdefault(text, atoms)
     names = [id_column] if id_column else list(table.columns)
     hits = {n: len({row.cells.get(n, "") for row in table.rows} & set(found)) for n in names}
     best = max(hits, key=lambda name: hits[name])
@@ -149,8 +161,9 @@ def _joined(table: Table, files: Sequence[Path], id_column: str | None) -> Table
         )
     rows = []
     for row in table.rows:
-        atoms = found.get(row.cells[best])
-        crystal, unreadable = _crystal(atoms) if atoms is not None else (None, "has no structure")
+        atoms = found.get(row.cells[best], DataError(f"has no structure {row.cells[best]!r}"))
+        bad = isinstance(atoms, DataError)
+        crystal, unreadable = (None, str(atoms)) if bad else _crystal(atoms)
         rows.append(Row(row.place, row.cells, crystal, unreadable))
     return Table(table.source, table.columns, tuple(rows), with_structures=True, joined_by=best)
 
@@ -161,9 +174,13 @@ def _read(file: Path) -> list[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of CIF dialects; what cannot be used is refused by row
         try:
-            return list(ase.io.read(file, index=":"))
+            read = list(ase.io.read(file, index=":"))
         except Exception as error:  # ASE's readers raise whatever comes up
-            raise DataError(f"{file}: cannot be read: {error}") from error
+            reason = str(error) or f"it holds no structure ({type(error).__name__})"
+            raise DataError(f"{file}: cannot be read: {reason}") from error
+    if not read:
+        raise DataError(f"{file}: cannot be read: it holds no structure")
+    return read
 
 
 def _crystal(atoms: Any) -> tuple[Crystal | None, str | None]:

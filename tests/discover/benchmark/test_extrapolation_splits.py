@@ -82,6 +82,8 @@ def test_splits_of_a_file_name_rows_of_the_file(
         ([{"train": [0, 1, 2]}], "split 0 has no lists 'train' and 'test'"),
         ([{"train": [0, 1, 2], "test": [99]}], "there is no row 99 among 30"),
         ([{"train": [0, 1, 2], "test": ["3"]}], "rows are whole numbers"),
+        ([{"train": [0, 1, 2, 3], "test": [5, 4, 3]}], "split 0: row 3 is in both lists"),
+        ([], "holds no split"),
     ],
 )
 def test_a_bad_file_of_splits_is_refused(

@@ -19,7 +19,7 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("C",)), min_siz
 
 
 @given(
-    columns=st.lists(WORDS.map(str.strip).filter(bool), min_size=1, max_size=4, unique=True),
+    columns=st.lists(WORDS.map(str.strip).filter(bool), min_size=2, max_size=4, unique=True),
     cells=st.lists(st.lists(WORDS, min_size=4, max_size=4), min_size=1, max_size=5),
 )
 def test_a_csv_gives_its_cells_back(
@@ -57,8 +57,27 @@ def test_a_folder_of_cif_is_joined_by_the_column_that_names_them(crystals: Path)
     table = read_table([crystals])
     assert table.joined_by == "material"
     assert [row.crystal.numbers[0] if row.crystal else 0 for row in table.rows] == [13, 29, 0]
-    assert table.rows[2].unreadable == "has no structure"
+    assert table.rows[2].unreadable == "has no structure 'id-Ag'"
     assert read_table([crystals / "data.csv", crystals / "cifs"]).rows == table.rows
+
+
+def test_a_file_that_is_no_structure_is_told_by_row(crystals: Path) -> None:
+    (crystals / "cifs" / "id-Cu.cif").write_text("garbage")
+    bad = read_table([crystals]).rows[1]
+    assert bad.crystal is None
+    assert "id-Cu.cif: cannot be read: it holds no structure" in str(bad.unreadable)
+
+
+def test_two_files_of_one_name_are_refused(crystals: Path) -> None:
+    write(crystals / "id-Cu.cif", bulk("Cu", cubic=True))
+    with pytest.raises(DataError, match="there are two files of this name"):
+        read_table([crystals])
+
+
+def test_cells_that_are_parted_by_something_else_are_told(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("a;y\n1;2\n3;4\n")
+    with pytest.raises(DataError, match="parted by ';'; part them by commas"):
+        read_table([tmp_path / "data.csv"])
 
 
 def test_partly_occupied_sites_are_told(crystals: Path) -> None:
