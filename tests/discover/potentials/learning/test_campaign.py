@@ -95,7 +95,7 @@ def test_the_loop_fine_tunes_and_labels(learning_campaign, discover):
     assert done.card.frames["trained on"] > 0
     labelled = [c for c in store.calculations() if c.kind == "static"]
     assert [(c.state, c.picked_by) for c in labelled] == [(CalculationState.DONE, "committee")]
-    assert len(store.calculations()) == 9  # labels count, and a labelled candidate may be picked, too
+    assert len(store.calculations()) == 9  # the label counts; its candidate may be picked later
     assert "learn" in {action for one in store.passes() for action in one.actions}
     adopted = f"mace:{done.weights.relative_to(folder.root)}"
     assert potential_in_use(store, spec) == (adopted if done.card.adopted else spec.potential)
