@@ -28,6 +28,8 @@ DEATHS = 1
 """Workers that may die at a chunk, or at another that they had beside it, and it is done again."""
 LIFETIME, STAGGER = 0.9, 0.05
 """Shares of a job's wall time: after the first, about, its worker hands back what it has and ends."""
+TRIMMING = "MALLOC_TRIM_THRESHOLD_"
+"""Dask sets it for its workers, to give memory back at once, at which relaxations take twice as long."""
 NO_DASHBOARD = "127.0.0.1:0"
 """Dask's scheduler serves its state by HTTP, without a password: on loopback, at a port that is free."""
 
@@ -109,7 +111,10 @@ def open_cluster(
     logging.getLogger("distributed").setLevel(logging.ERROR)
     security = distributed.Security.temporary()
     if tasks.machine is None:
+        import dask
+
         with (
+            dask.config.set({f"distributed.nanny.pre-spawn-environ.{TRIMMING}": None}),
             distributed.LocalCluster(
                 n_workers=tasks.workers,
                 threads_per_worker=1,
@@ -187,6 +192,7 @@ def job_options(profile: MachineProfile, tasks: Tasks) -> dict[str, Any]:
         *(["module purge"] if asked.modules else []),
         *(f"module load {name}" for name in asked.modules),
         f"export OMP_NUM_THREADS={cores}",
+        f"export DASK_DISTRIBUTED__NANNY__PRE_SPAWN_ENVIRON='{{\"{TRIMMING}\": None}}'",
         *(f"export {name}={shlex.quote(value)}" for name, value in asked.environment.items()),
         *asked.pre,
     ]
