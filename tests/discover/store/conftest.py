@@ -39,7 +39,7 @@ class MongoServer:
             self.port: int = free.getsockname()[1]
         self._command = [
             *(program, "--bind_ip", "127.0.0.1", "--port", str(self.port), "--dbpath", str(folder)),
-            *("--nounixsocket", "--wiredTigerCacheSizeGB", "0.25", *options),
+            *("--nounixsocket", "--wiredTigerCacheSizeGB", "1", *options),
         ]
         self._log = folder / "log"
         self.start()
