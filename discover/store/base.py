@@ -217,7 +217,6 @@ class Store(ABC):
 
         Every method that changes something then raises LeaseHeldError where it was lost, so that a
         process that was frozen, or cut off, for longer than its lease does no harm when it wakes up.
-        Adapters without transactions look at the lease right before each change.
         """
 
     @abstractmethod
