@@ -23,6 +23,7 @@ from discover.benchmark.campaigns import (
 )
 from discover.benchmark.datasets import DataSet
 from discover.benchmark.metrics import spread
+from discover.benchmark.select import import_libraries
 from discover.benchmark.strategies import RANDOM, ByModel, RandomOrder, Strategy
 from discover.errors import DataError
 from discover.files import new_folder, write_atomically
@@ -197,6 +198,7 @@ def _replayed(
     seed: int,
 ) -> Run:
     """One campaign, and when it found what; None for what it had not found at the end of the budget."""
+    import_libraries()
     campaign = Campaign(data, strategy, settings, sought, durations, seed)
     campaign.run()
     after: dict[str, int | None] = {}

@@ -16,6 +16,7 @@ from discover.benchmark.datasets import DataSet
 from discover.benchmark.extrapolation_report import FOREST, figure, table
 from discover.benchmark.extrapolation_splits import Fold, Split
 from discover.benchmark.metrics import METRICS, evaluate, paired, spread
+from discover.benchmark.select import import_libraries
 from discover.errors import DataError, DiscoverError, SurrogateError
 from discover.files import new_folder, write_atomically
 from discover.records import content_hash
@@ -184,6 +185,7 @@ def _kept(
     if file.is_file():
         kept: Run = json.loads(file.read_text(encoding="utf-8"))
         return kept
+    import_libraries()
     started = time.perf_counter()
     judged, predictions = [], []
     for fold in folds:

@@ -124,10 +124,11 @@ class BayBE(InBatches):
 
         with _silent():
             set_random_seed(known.seed)
+            x = told_apart(known.x)
             frame = pd.DataFrame(
-                told_apart(known.x),
+                x,
                 index=[str(row) for row in range(len(known.x))],
-                columns=[f"d{i}" for i in range(known.x.shape[1])],
+                columns=[f"d{i}" for i in range(x.shape[1])],
             )
             row = CustomDiscreteParameter("row", frame)
             campaign = Campaign(
@@ -147,18 +148,19 @@ class BayBE(InBatches):
 
 
 def told_apart(x: Array) -> Array:
-    """Descriptors (N x d) of which no two rows are the same, which BayBE refuses.
+    """Descriptors (N x d) that all vary, and of which no two rows are the same: BayBE refuses others.
 
     The k-th row that says what an earlier one says is moved by 1e-6 k standard deviations of the first
-    descriptor that varies.
+    descriptor.
     """
+    x = x[:, np.ptp(x, axis=0) > 0]
     seen: dict[bytes, int] = {}
     again = np.zeros(len(x))
     for i, row in enumerate(x):
         again[i] = seen.get(row.tobytes(), 0)
         seen[row.tobytes()] = int(again[i]) + 1
-    moved, first = x.copy(), int(np.argmax(np.ptp(x, axis=0) > 0))
-    moved[:, first] += 1e-6 * x[:, first].std() * again
+    moved = x.copy()
+    moved[:, 0] += 1e-6 * x[:, 0].std() * again
     return moved
 
 

@@ -141,12 +141,9 @@ def measure(case: Case) -> dict[str, Any]:
 
     The pool is a memory map, as that of a campaign too large for memory would be.
     """
-    import sklearn.ensemble  # noqa: F401
     import torch
 
-    import surrogates.exact_gp
-    import surrogates.networks  # noqa: F401
-
+    import_libraries()
     torch.set_num_threads(1)
     with tempfile.NamedTemporaryFile(suffix=".npy") as file:
         x, y, pool = case.problem()
@@ -168,6 +165,15 @@ def measure(case: Case) -> dict[str, Any]:
         "peak_above_data_mib": peak_memory_mib() - before,
         "mean_of_picks": float(found.mean()),
     }
+
+
+def import_libraries() -> None:
+    """What surrogates import when they are first fitted, so that no clock that runs counts it."""
+    import sklearn.ensemble  # noqa: F401
+
+    import surrogates.exact_gp
+    import surrogates.networks
+    import surrogates.sparse_gp  # noqa: F401
 
 
 def peak_memory_mib() -> float:

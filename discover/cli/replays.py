@@ -39,12 +39,13 @@ Described = Annotated[
     list[str] | None,
     typer.Option(
         "--features",
-        help="Descriptor, column or pattern of columns to describe rows by (repeat it); else by what "
-        "there is.",
+        help="Descriptor, column or pattern of columns to describe rows by (repeat it, or with "
+        "commas); else by what there is.",
     ),
 ]
 Excluded = Annotated[
-    list[str] | None, typer.Option("--exclude", help="Columns not to describe rows by (repeat it).")
+    list[str] | None,
+    typer.Option("--exclude", help="Columns not to describe rows by (repeat it, or with commas)."),
 ]
 DropInvalid = Annotated[
     bool, typer.Option("--drop-invalid", help="Leave out rows that cannot be used, and list them.")
@@ -71,7 +72,11 @@ def extrapolation(
         ),
     ] = None,
     surrogates: Annotated[
-        list[str] | None, typer.Option(help="Surrogates (repeat it, or with commas).")
+        list[str] | None,
+        typer.Option(
+            help="Surrogates (repeat it, or with commas); else bayesian-ridge, ilr, gp-linear, "
+            "random-forest, mixture and auto."
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of splits and models.")] = 5,
     split_file: Annotated[
@@ -150,7 +155,7 @@ def replay(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for results.json and figure.png.")
+        Path | None, typer.Option(help="Folder for results, and for what a kill leaves.")
     ] = None,
     *,
     goal: Annotated[
@@ -158,20 +163,24 @@ def replay(
     ] = "max",
     transform: Scale = "none",
     top: Annotated[
-        str | None, typer.Option(help="Best rows to find: a number, or a share such as 5%.")
+        str | None,
+        typer.Option(help="Best rows to find: a number, or a share; else 1% (with --low: 5)."),
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Campaigns of each kind.")] = None,
     initial: Annotated[
         int | None, typer.Option(min=1, help="First candidates, in random order (at every rung).")
     ] = None,
     budget: Annotated[
-        int | None, typer.Option(min=2, help="Calculations; a quarter of the rows if left out.")
+        int | None,
+        typer.Option(min=2, help="Calculations; else a quarter of the rows, 60 at least."),
     ] = None,
     surrogate: Annotated[
-        list[str] | None, typer.Option(help="Surrogate (several: repeat it, or with commas).")
+        list[str] | None,
+        typer.Option(help="Surrogate (several: repeat it, or with commas); else mixture."),
     ] = None,
     acquisition: Annotated[
-        list[str] | None, typer.Option(help="Acquisition (several: repeat it, or with commas).")
+        list[str] | None,
+        typer.Option(help="Acquisition (several: repeat it, or with commas); else informed-ucb."),
     ] = None,
     slots: Annotated[
         int | None, typer.Option("--concurrency", "--slots", min=1, help="Calculations at once.")
@@ -197,7 +206,7 @@ def replay(
 
     Without --low: every surrogate with every acquisition (and --peers) against random order, from the
     same initial rows, with 4 calculations at once, 4 initial rows and 10 seeds unless told otherwise
-    (several targets: 10 initial rows, 40 calculations).
+    (several targets: gp with qlognehvi, parego and logei, 10 initial rows, 40 calculations).
     """
     if low:
         _refuse_with_ladder(
