@@ -24,7 +24,7 @@ from discover.benchmark.campaigns import (
 from discover.benchmark.datasets import DataSet
 from discover.benchmark.metrics import spread
 from discover.benchmark.select import import_libraries
-from discover.benchmark.strategies import RANDOM, ByModel, RandomOrder, Strategy
+from discover.benchmark.strategies import RANDOM, ByModel, RandomOrder, Strategy, sources
 from discover.errors import DataError
 from discover.files import new_folder, write_atomically
 from discover.records import content_hash
@@ -66,6 +66,7 @@ def run(
     sought = seek(data.y, settings.goal, n_top)
     folder = new_folder(out / "runs")
     identity = {"data": data.identity(), "sigma": sigma, "top": n_top, **asdict(settings)}
+    identity |= sources([*surrogates, *acquisitions])
     if len(sought.best) > sought.best_needed or len(sought.top) > n_top:  # rows that are as good
         identity["as_good"] = [len(sought.best), len(sought.top)]
     runs: list[Run] = []

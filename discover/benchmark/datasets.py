@@ -197,7 +197,7 @@ def load_data(
             where = (
                 f"{columns.smiles} = {smiles!r}: " if smiles and smiles not in str(error) else ""
             )
-            problems.setdefault(i, f"{where}{error}")
+            problems.setdefault(i, f"{where}{str(error).removeprefix(f'candidate {row.place}: ')}")
     listed = tuple(f"{table.rows[i].place}: {problems[i]}" for i in sorted(problems))
     if listed and not drop_invalid:
         raise DataError(_refusal(table, listed, plan))

@@ -17,6 +17,7 @@ from discover.benchmark.extrapolation_report import FOREST, figure, table
 from discover.benchmark.extrapolation_splits import Fold, Split
 from discover.benchmark.metrics import METRICS, evaluate, paired, spread
 from discover.benchmark.select import import_libraries
+from discover.benchmark.strategies import sources
 from discover.errors import DataError, DiscoverError, SurrogateError
 from discover.files import new_folder, write_atomically
 from discover.records import content_hash
@@ -181,7 +182,7 @@ def _kept(
         "model": model,
         "folds": content_hash({"rows": [[f.train.tolist(), f.test.tolist()] for f in folds]}),
     }
-    file = folder / f"{content_hash(question)}.json"
+    file = folder / f"{content_hash(question | sources([model]))}.json"
     if file.is_file():
         kept: Run = json.loads(file.read_text(encoding="utf-8"))
         return kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -55,6 +56,12 @@ class Known:
     def larger_is_better(self) -> Array:
         """Those targets as models learn them (`DataSet.unit`), negated for the goal `min`."""
         return (self.y if self.goal == "max" else -self.y) / self.data.unit
+
+
+def sources(names: Sequence[str]) -> dict[str, str]:
+    """Content of those plug-ins (names) that are files: what ran with another one is no answer."""
+    files = {name: Path(name.rpartition(":")[0]) for name in names if plugins.is_file_plugin(name)}
+    return {name: file.read_text(encoding="utf-8") for name, file in files.items()}
 
 
 class Strategy(Protocol):

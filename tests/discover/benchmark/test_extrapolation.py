@@ -138,6 +138,23 @@ def test_a_model_that_predicts_no_numbers_is_told(
     assert "NaN" not in (tmp_path / "results.json").read_text()
 
 
+def test_a_plug_in_that_was_changed_is_run_again(
+    make_data: Callable[..., DataSet], tmp_path: Path
+) -> None:
+    file, data, kept = tmp_path / "mine.py", make_data(), set[int]()
+    for text in (MINE, MINE, f"{MINE}# changed"):
+        file.write_text(text)
+        run(data, plan_splits(data, ["random"]), [f"{file}:Mine"], seeds=1, out=tmp_path)
+        kept.add(len(list((tmp_path / "runs").iterdir())))
+    assert kept == {3, 4}
+
+
+MINE = """
+from surrogates.kernel_families import BayesianRidge
+
+class Mine(BayesianRidge):
+    pass
+"""
 BROKEN = """
 from surrogates.kernel_families import BayesianRidge
 
