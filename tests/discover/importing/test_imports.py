@@ -102,7 +102,7 @@ def test_every_row_that_cannot_be_used_is_told_and_nothing_comes_in(
     for problem in (
         "row 1 (line 2): sigma_S_cm 'much': is not a finite number",
         "row 3 (line 4): censored 'perhaps' does not say whether it is a bound",
-        "row 4 (line 5): has no structure, and the campaign's descriptors need a crystal",
+        "row 4 (line 5): has no structure 'd', and the campaign's descriptors need a crystal",
     ):
         assert f"error: {problem}" in answer.err
     assert not (folder / "store.sqlite").exists()
