@@ -81,7 +81,10 @@ class Value(Record):
 
 
 class JobResult(Record):
-    """`result.json`: values with settings and versions, or a failure that a person can act on."""
+    """`result.json`: values with settings and versions, or a failure that a person can act on.
+
+    Large arrays (forces, phonons) are `byproducts`, files beside it; `hashes` are the SHA-256 of each.
+    """
 
     format: int = JOB_FORMAT
     id: str
@@ -92,6 +95,7 @@ class JobResult(Record):
     details: dict[str, JsonValue] = {}
     warnings: tuple[str, ...] = ()
     byproducts: tuple[str, ...] = ()
+    hashes: dict[str, str] = {}
     kind: str
     engine: str
     settings: dict[str, JsonValue]

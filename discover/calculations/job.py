@@ -36,7 +36,7 @@ from discover.calculations.base import (
     fidelity_of,
 )
 from discover.errors import CalculationError, DiscoverError
-from discover.files import JsonLines, write_atomically
+from discover.files import JsonLines, file_hash, write_atomically
 from discover.records import Record
 
 if TYPE_CHECKING:
@@ -135,6 +135,7 @@ def _compute(job: JobInput, directory: Path) -> JobResult:
                 outcome = Outcome(values=(), frames=error.frames)
     if outcome.frames:
         write_atomically(directory / FRAMES, _extxyz(outcome.frames))
+    byproducts = ((FRAMES,) if outcome.frames else ()) + outcome.files
     finished = time.time()
     noticed = [str(w.message) for w in caught if issubclass(w.category, CalculationWarning)]
     return JobResult(
@@ -145,7 +146,8 @@ def _compute(job: JobInput, directory: Path) -> JobResult:
         values=outcome.values,
         details=outcome.details,
         warnings=(*outcome.warnings, *dict.fromkeys(noticed)),
-        byproducts=((FRAMES,) if outcome.frames else ()) + outcome.files,
+        byproducts=byproducts,
+        hashes={name: file_hash(directory / name) for name in byproducts},
         kind=job.kind,
         engine=job.engine,
         settings=job.settings,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -17,6 +16,7 @@ from pydantic import ValidationError
 
 from discover.calculations.job import read_result
 from discover.errors import CalculationError, DataError
+from discover.files import file_hash
 from discover.folder import SPEC_FILE, CampaignFolder
 from discover.publishing import optimade, tables
 from discover.publishing.data_card import data_card
@@ -237,9 +237,7 @@ def _write_frame(file: TextIO, atoms: Atoms) -> None:
 
 
 def _entry(path: Path) -> FileEntry:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return FileEntry(name=path.name, bytes=path.stat().st_size, sha256=digest)
+    return FileEntry(name=path.name, bytes=path.stat().st_size, sha256=file_hash(path))
 
 
 def _write_json(path: Path, content: Any) -> None:

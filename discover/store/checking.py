@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from discover.calculations.job import INPUT, read_input
+from discover.calculations.job import INPUT, read_input, read_result
 from discover.errors import CalculationError, CampaignError, MissingDependencyError, StoreError
+from discover.files import file_hash
 from discover.properties import property_named
 from discover.records import (
     Calculation,
@@ -186,7 +187,10 @@ def observation_problems(observation: Observation) -> Iterator[str]:
 
 
 def job_problems(calculation: Calculation, folder: CampaignFolder) -> Iterator[str]:
-    """What is wrong with the directory of a calculation's job, and whether it asks what the id says."""
+    """What is wrong with the directory of a calculation's job.
+
+    Whether it asks what the id says, and whether the files of its result are those that were written.
+    """
     directory = folder.job(calculation.id)
     if not (directory / INPUT).exists():
         if calculation.state in STARTED:
@@ -208,6 +212,17 @@ def job_problems(calculation: Calculation, folder: CampaignFolder) -> Iterator[s
     )
     if not job.id == asked == calculation.id:
         yield f"{directory / INPUT} asks another question, {asked}"
+    try:
+        result = read_result(directory)
+    except CalculationError as error:
+        yield str(error)
+        return
+    for name, expected in (result.hashes if result else {}).items():
+        path = directory / name
+        if not path.exists():
+            yield f"{path} is a file of its result, and is not there"
+        elif file_hash(path) != expected:
+            yield f"{path} is not the file that its result was written with"
 
 
 class _References:

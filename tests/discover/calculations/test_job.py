@@ -1,5 +1,6 @@
 """The job contract: one directory, one command, one atomic result, whatever happens on the way."""
 
+import hashlib
 import json
 import os
 import resource
@@ -290,6 +291,8 @@ def test_what_was_computed_before_a_failure_is_kept(tmp_path, engines):
     assert (result.status, result.values) == ("failed", ())
     assert result.reason == "too far from what it was trained on"
     assert result.byproducts == ("frames.extxyz",)
+    content = (tmp_path / "job" / "frames.extxyz").read_bytes()
+    assert result.hashes == {"frames.extxyz": hashlib.sha256(content).hexdigest()}
     frames = read(tmp_path / "job" / "frames.extxyz", index=":")
     assert len(frames) == 2
     assert all(set(frame.calc.results) >= {"energy", "forces", "stress"} for frame in frames)

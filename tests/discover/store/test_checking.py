@@ -6,8 +6,9 @@ from contextlib import closing
 import pytest
 from pydantic import BaseModel
 
-from discover.calculations.base import JobInput, job_id
-from discover.calculations.job import write_input
+from discover.calculations.base import JobInput, JobResult, job_id
+from discover.calculations.job import RESULT, write_input
+from discover.files import file_hash
 from discover.folder import CampaignFolder
 from discover.records import (
     CalculationState,
@@ -87,6 +88,38 @@ def test_a_sound_store_has_no_findings(sound, folder):
     found = check_store(sound, folder)
     assert found.sound
     assert found.counts["candidate"] == found.counts["observation"] == 2
+
+
+def test_files_of_a_result_that_changed(sound, question, folder):
+    directory = folder.job(question.id)
+    (directory / "frames.extxyz").write_text("forces")
+    (directory / "spectra.npz").write_text("phonons")
+    result = JobResult(
+        id=question.id,
+        status="done",
+        fidelity="agl/emt",
+        byproducts=("frames.extxyz", "spectra.npz"),
+        hashes={name: file_hash(directory / name) for name in ("frames.extxyz", "spectra.npz")},
+        kind="agl",
+        engine="emt",
+        settings={},
+        engine_settings={},
+        versions={},
+        started_at=0.0,
+        finished_at=1.0,
+        seconds=1.0,
+        cores=1,
+    )
+    (directory / RESULT).write_text(result.model_dump_json())
+    assert check_store(sound, folder).sound
+    (directory / "frames.extxyz").write_text("forced")
+    (directory / "spectra.npz").unlink()
+    assert {line.rpartition("/")[2] for line in problems(sound, folder)} == {
+        "frames.extxyz is not the file that its result was written with",
+        "spectra.npz is a file of its result, and is not there",
+    }
+    (directory / RESULT).write_text("{")
+    assert "damaged" in problems(sound, folder).pop()
 
 
 def test_what_records_refer_to_is_missed(store):
