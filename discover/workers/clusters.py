@@ -140,6 +140,8 @@ def open_cluster(
             "without spaces and special characters, or leave out tasks.machine"
         )
     folder.mkdir(parents=True, exist_ok=True)
+    for key in folder.glob(".dask-jobqueue.worker.*"):
+        key.unlink()  # of a cluster whose process was killed
     sort = {"slurm": jobqueue.SLURMCluster, "pbs": jobqueue.PBSCluster}
     with sort[profile.scheduler](
         **job_options(profile, tasks),

@@ -90,7 +90,10 @@ def told() -> list[str]:
 
 @pytest.fixture(scope="module")
 def workers(campaign: CampaignFolder, told: list[str]) -> Iterator[Workers]:
+    campaign.workers.mkdir()
+    (campaign.workers / ".dask-jobqueue.worker.key.left").touch()  # by one that was killed
     with open_workers(campaign, campaign.load(), told.append) as opened:
+        assert len(list(campaign.workers.glob(".dask-jobqueue.worker.key.*"))) == 1
         yield opened
 
 
