@@ -83,7 +83,10 @@ def check_lease_free(present: Lease | None, wanted: Lease, replacing: str | None
 def check_lease_kept(present: Lease | None, holder: str) -> Lease:
     """The present lease; LeaseHeldError where it is not this holder's any more."""
     if present is None:
-        raise LeaseHeldError(f"{holder} has given its lease back or never had it")
+        raise LeaseHeldError(
+            f"the lease of {holder} is gone: it was given back, or another process has steered this"
+            " campaign meanwhile"
+        )
     if present.holder != holder:
         raise LeaseHeldError(
             f"{holder} has lost its lease to process {present.pid} on {present.host}"
