@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -227,7 +228,9 @@ class Jobs:
             new is CalculationState.SUBMITTED and calculation.state is CalculationState.RUNNING
         ):
             return
-        changes = {"started_at": status.started_at} if status.started_at else {}
+        changes: dict[str, Any] = {"started_at": status.started_at} if status.started_at else {}
+        if CalculationState.UNKNOWN in {new, calculation.state}:
+            changes["reason"] = status.reason if new is CalculationState.UNKNOWN else None
         self._store.transition(calculation.id, calculation.state, new, **changes)
 
     def _lost(self, calculation: Calculation, status: JobStatus) -> Calculation:

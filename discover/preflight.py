@@ -13,7 +13,9 @@ from typing import Any
 from discover import plugins
 from discover.calculations.base import Engine, ExplainsElements, check_engine
 from discover.campaign import CalculationSettings, CampaignSpec, Learning, parse_schema, read_spec
+from discover.dispatch.cluster import ClusterDispatcher
 from discover.dispatch.creation import make_dispatcher
+from discover.dispatch.machines import machine_file
 from discover.errors import CampaignError, DiscoverError, MachineError
 from discover.folder import CampaignFolder
 from discover.picking import Picker
@@ -164,7 +166,12 @@ def _plugin_problems(spec: CampaignSpec, source: str, base: Path) -> dict[str, s
         ]
     problems: dict[str, str] = {}
     try:
-        make_dispatcher(spec.dispatch, CampaignFolder(base).slots, base)
+        dispatcher = make_dispatcher(spec.dispatch, CampaignFolder(base).slots, base)
+        if isinstance(dispatcher, ClusterDispatcher) and spec.dispatch.machine is not None:
+            kinds = {(rung.kind, rung.engine): None for rung in spec.rungs}
+            if refused := dispatcher.refusals(kinds):
+                file = machine_file(spec.dispatch.machine)
+                problems["dispatch.machine"] = "; ".join(f"{file}: {one}" for one in refused)
     except DiscoverError as error:
         key = "dispatch.machine" if isinstance(error, MachineError) else "dispatch.name"
         problems[key] = str(error)

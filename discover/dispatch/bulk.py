@@ -133,6 +133,9 @@ class Allocation:
     def _note(self, running: _Running, code: int) -> None:
         running.kill()  # what it may have left behind, such as MPI ranks
         job = running.job
+        _log.info("%s ended with exit code %d", job.directory.name, code)
+        if not job.directory.exists():  # its result was taken away, and it with that
+            return
         end = Exit.of(job.directory, job.token)
         if running.ending is not None:
             note_end(job, *running.ending)
@@ -146,7 +149,6 @@ class Allocation:
             note_end(job, "memory" if killed else "", reason, code)
         elif not end.final:  # the scheduler ends the allocation and was faster than this process
             self.folder.put_back(running.claim, self.most_cut_offs)
-        _log.info("%s ended with exit code %d", job.directory.name, code)
 
     def _put_back(self) -> None:
         """Ask what still runs to save itself, and give it back to the queue."""

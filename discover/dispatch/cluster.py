@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, ClassVar, TypeVar
@@ -21,6 +21,7 @@ from discover.dispatch.packing import Packing
 from discover.dispatch.queue_view import QueueView, View
 from discover.dispatch.scheduler import NoAnswerError, Scheduler
 from discover.dispatch.submission import Submission
+from discover.dispatch.trial import refusals
 from discover.errors import DispatchError, MachineError
 
 PATIENCE_SECONDS = 30.0
@@ -139,6 +140,10 @@ class ClusterDispatcher:
                     self._cancel(directory, submission)
         except (OSError, ValueError) as error:
             raise DispatchError(f"{directory}: the job cannot be cancelled: {error}") from error
+
+    def refusals(self, kinds: Iterable[tuple[str, str]]) -> list[str]:
+        """What the scheduler would refuse of jobs of these kinds (with their engines), by key."""
+        return refusals(self._asking, kinds)
 
     # --- submitting -------------------------------------------------------------------------------
 

@@ -141,6 +141,8 @@ class MachineProfile(Section):
     """Folder on the cluster, seen by login and compute nodes, to which jobs are copied."""
     remote_python: Word | None = None
     """Interpreter on the cluster that has this program installed."""
+    keep_remote: Literal["failed", "all"] = "failed"
+    """Which job folders stay in `remote_dir` once all is here: those without a good result, or all."""
     ssh_options: tuple[Line, ...] = ()
     """Options beside those in `~/.ssh/config`, as after `ssh -o`."""
     resources: Resources = Resources()
@@ -242,10 +244,15 @@ def folders() -> tuple[Path, ...]:
 
 def load_machine(name: str) -> MachineProfile:
     """The profile called `name`; MachineError where there is none, or listing every error in it."""
+    return read_machine(machine_file(name))
+
+
+def machine_file(name: str) -> Path:
+    """The file of the profile called `name`; MachineError where there is none."""
     for folder in folders():
         path = folder / f"{name}.yaml"
         if re.match(NAME, name) and path.is_file():
-            return read_machine(path)
+            return path
     known = [listed.name for listed in machines()]
     raise MachineError(
         f"there is no machine profile {name!r}{plugins.suggestion(name, known)}; "

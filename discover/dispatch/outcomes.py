@@ -68,7 +68,8 @@ class Outcomes:
 
     def told(self, directory: Path, submission: Submission, end: Exit) -> JobStatus:
         """The end of a job, and whether it is to be tried again."""
-        code, reason = (end.exit_code, end.reason) if end.verdict else _described(end.exit_code)
+        said = end.verdict or end.reason is not None
+        code, reason = (end.exit_code, end.reason) if said else _described(end.exit_code)
         final = end.cause in FINAL or (
             end.verdict
             and end.cause in {"time", "memory"}
@@ -178,6 +179,9 @@ def _described(exit_code: int | None) -> tuple[int | None, str | None]:
     if exit_code == 127:
         return (
             exit_code,
-            "exit code 127: a program cannot be found on the compute node; see job.log",
+            (
+                "exit code 127: a program cannot be found on the compute node; see job.log, and python "
+                "and launcher in the machine profile"
+            ),
         )
     return exit_code, f"it ended with exit code {exit_code}"

@@ -13,15 +13,17 @@ from discover import plugins
 from discover.calculations.base import JobInput, job_id
 from discover.calculations.job import read_result, write_input
 from discover.campaign import Dispatch
-from discover.dispatch.base import JobState, JobStatus
+from discover.dispatch.base import Dispatcher, JobState, JobStatus
+from discover.dispatch.cluster import ClusterDispatcher
 from discover.dispatch.creation import make_dispatcher
-from discover.dispatch.machines import load_machine
+from discover.dispatch.machines import load_machine, machine_file
+from discover.dispatch.remote import RemoteDispatcher
 from discover.dispatch.submission import LOG, SCRIPT, Started, Submission
-from discover.errors import DiscoverError, MachineError
+from discover.errors import DiscoverError, DispatchError, MachineError
 from discover.structures.crystal import Crystal
 
 UNDER_WAY = {JobState.QUEUED, JobState.RUNNING, JobState.UNKNOWN}
-KIND, ENGINE = "agl", "emt"
+PROBE = KIND, ENGINE = "agl", "emt"
 LOOK_AGAIN_SECONDS = 0.5
 
 
@@ -51,7 +53,7 @@ def probe(
     """
     profile = load_machine(machine)
     settings = Dispatch(name=profile.scheduler, machine=machine, wall_time_minutes=10)
-    make_dispatcher(settings, parent, parent)  # before a folder is made, for what it may say
+    _try_out(make_dispatcher(settings, parent, parent), machine_file(machine))
     try:
         folder = Path(tempfile.mkdtemp(prefix="discover-check-", dir=parent)).absolute()
     except OSError as error:
@@ -67,12 +69,15 @@ def probe(
     submitted = time.time()
     deadline = time.monotonic() + wait_seconds
     status = dispatcher.poll([(native_id, folder)])[0]
+    told(_state(native_id, status))
     while status.state in UNDER_WAY and time.monotonic() < deadline:
         time.sleep(LOOK_AGAIN_SECONDS)
-        before, status = status.state, dispatcher.poll([(native_id, folder)])[0]
-        if status.state is not before:
-            told(f"job {native_id} is {status.state.value}")
+        before, status = status, dispatcher.poll([(native_id, folder)])[0]
+        if (status.state, status.reason) != (before.state, before.reason):
+            told(_state(native_id, status))
     reason = _problem(folder, status, wait_seconds)
+    if reason is not None:
+        reason = f"{reason}; the profile is {machine_file(machine)}"
     if status.state in UNDER_WAY:
         dispatcher.cancel(native_id, folder)
     result = None if reason else read_result(folder)
@@ -91,6 +96,21 @@ def probe(
     if outcome.passed:
         shutil.rmtree(folder, ignore_errors=True)
     return outcome
+
+
+def _try_out(dispatcher: Dispatcher, file: Path) -> None:
+    """MachineError, naming file and key, where it is known by now that no job could run."""
+    if isinstance(dispatcher, RemoteDispatcher):
+        try:
+            dispatcher.reach()
+        except DispatchError as error:
+            raise MachineError(f"{file}: host: {error}; try `ssh HOST` by hand") from error
+    elif isinstance(dispatcher, ClusterDispatcher) and (refused := dispatcher.refusals([PROBE])):
+        raise MachineError("\n".join(f"{file}: {problem}" for problem in refused))
+
+
+def _state(native_id: str, status: JobStatus) -> str:
+    return f"job {native_id} is {status.state.value}{f': {status.reason}' if status.reason else ''}"
 
 
 def _problem(folder: Path, status: JobStatus, wait_seconds: float) -> str | None:

@@ -8,20 +8,20 @@ import secrets
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from discover.calculations.job import RESULT
+from discover.calculations.job import RESULT, read_result
 from discover.dispatch import submission as noted
 from discover.dispatch.agent import MARK, AgentAnswer, AgentRequest
 from discover.dispatch.base import JobState, JobStatus
 from discover.dispatch.machines import MachineProfile
 from discover.dispatch.scheduler import NoAnswerError
 from discover.dispatch.ssh import Login
-from discover.errors import DispatchError, MachineError
+from discover.errors import CalculationError, DispatchError, MachineError
 from discover.files import write_atomically
 
 NOTE, PLACE = "remote.json", "remote-folder"
@@ -43,7 +43,7 @@ PASSING = re.compile(
     r"|stale file handle|cannot fork",
     re.IGNORECASE,
 )
-REMOTE_KEYS = frozenset({"host", "remote_dir", "remote_python", "ssh_options"})
+REMOTE_KEYS = frozenset({"host", "remote_dir", "remote_python", "keep_remote", "ssh_options"})
 OVER = frozenset({JobState.ENDED, JobState.LOST})
 
 
@@ -100,7 +100,8 @@ class RemoteDispatcher:
 
     A job's directory is copied to the profile's `remote_dir`, handed over there by
     `discover.dispatch.agent` (so what holds for a dispatcher on the login node holds here too), and
-    copied back when it is over; only then is its end told. Where the login node cannot be reached, or a
+    copied back when it is over; only then is its end told, and the copy of one that left a good result is
+    removed, unless the profile keeps all. Where the login node cannot be reached, or a
     connection drops, jobs are `unknown`, and it is tried again, less and less often.
     """
 
@@ -205,6 +206,12 @@ class RemoteDispatcher:
             end = JobStatus(JobState.ENDED, reason="cancelled", retryable=False)
             Staged(cancelled=True, ended=end).note(directory)
 
+    def reach(self) -> None:
+        """DispatchError, saying why, where the login node cannot be reached now."""
+        said = self._login.run(["true"], "", STARTING_SECONDS)
+        if said.code != 0:
+            raise DispatchError(f"{self._profile.host}: no command can be run: {said.complaint}")
+
     # --- asking -----------------------------------------------------------------------------------
 
     def _states(self, staged: dict[Path, Staged]) -> dict[Path, JobStatus]:
@@ -234,6 +241,7 @@ class RemoteDispatcher:
         for directory in over:
             note = Staged.of(directory) or Staged()
             note.model_copy(update={"ended": self._seen[directory]}).note(directory)
+        self._tidy_up(over)
         self._asked_at = time.monotonic()
 
     def _ask(
@@ -286,6 +294,18 @@ class RemoteDispatcher:
         for parent, names in _by_parent(directories).items():
             self._login.pull(self._there, names, parent, LOCKS)
 
+    def _tidy_up(self, directories: Sequence[Path]) -> None:
+        """Remove the copies of what is over, has noted its end, and left a good result, now here.
+
+        What cannot be removed stays.
+        """
+        if self._profile.keep_remote == "all":
+            return
+        names = [d.name for d in directories if (d / noted.EXIT).exists() and _is_done(d)]
+        if names:
+            with suppress(DispatchError):
+                self._login.remove(self._there, names)
+
     def _await_end(self, directory: Path) -> None:
         """Wait for the end of a job that was cancelled; DispatchError where it does not come."""
         deadline = time.monotonic() + CANCEL_SECONDS
@@ -306,6 +326,14 @@ class RemoteDispatcher:
 
     def _twin(self, directory: Path) -> Path:
         return Path(self._there, directory.name)
+
+
+def _is_done(directory: Path) -> bool:
+    try:
+        result = read_result(directory)
+    except CalculationError:
+        return False
+    return result is not None and result.status == "done"
 
 
 def _by_parent(directories: Sequence[Path]) -> dict[Path, list[str]]:

@@ -117,6 +117,13 @@ class Scheduler(abc.ABC):
     def element(self, array_id: str, index: int) -> str:
         """Id of one job of an array, by the id that its submission gave."""
 
+    def refusal(self, directory: Path, script: str) -> str | None:  # noqa: ARG002 - for children
+        """Why this script would never run, without handing it over; None where that is unknown.
+
+        `directory` is a scratch folder. NoAnswerError where the scheduler does not answer.
+        """
+        return None
+
     def check(self) -> None:
         """MissingDependencyError where its programs are not installed here."""
         missing = [program for program in self.programs if shutil.which(program) is None]

@@ -17,17 +17,28 @@ rm -f {exit}
 note() {{ printf '%s\\n' "$2" >".$1.$$" && mv -f ".$1.$$" "$1"; }}
 started=$(date +%s.%N)
 note {started} "{{\\"token\\": \\"{token}\\", \\"started_at\\": $started, \\"host\\": \\"$(hostname)\\"}}"
-child= signal=null
+child= signal=null reason=null
 finish() {{
   code=$?
   trap '' TERM
   note {exit} "{{\\"token\\": \\"{token}\\", \\"exit_code\\": $code, \\"signal\\": $signal, \
-\\"started_at\\": $started, \\"ended_at\\": $(date +%s.%N)}}"
+\\"reason\\": $reason, \\"started_at\\": $started, \\"ended_at\\": $(date +%s.%N)}}"
 }}
 trap finish EXIT
 trap 'signal="\\"TERM\\""; [ -n "$child" ] || exit 143; kill -TERM "$child" 2>/dev/null' TERM
 """
+# A line of ours that fails ends the job; not so one in a file that it reads, nor one that a signal ended.
+_SET_UP = """\
+refuse() {
+  [ "$1" -le 128 ] && [ "${#BASH_SOURCE[@]}" -eq 2 ] || return 0
+  reason="\\"'${2//[[:cntrl:]\\"\\\\]/ }' ended with exit code $1; see job.log, and modules and pre \
+in the machine profile\\""
+  exit "$1"
+}
+trap 'refuse "$?" "$BASH_COMMAND"' ERR
+"""
 _RUN = """\
+trap - ERR
 {command} &
 child=$!
 while :; do
@@ -57,6 +68,7 @@ def body(
             started=STARTED,
         ),
         *_exports(resources, threads),
+        _SET_UP,
         *(["module purge"] if resources.modules else []),
         *(f"module load {quoted(module)}" for module in resources.modules),
         *resources.pre,

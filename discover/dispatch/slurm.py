@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from discover.dispatch.base import JobState
@@ -43,6 +44,8 @@ class SlurmScheduler(Scheduler):
         re.IGNORECASE,
     )
     gone = re.compile(r"invalid job id|already completing or completed", re.IGNORECASE)
+    # Not "requested node configuration is not available": that is said of nodes that are down, too.
+    never = re.compile(r"invalid [^\n]*(?:specifi|account)[^\n]*", re.IGNORECASE)
     _io: SlurmIO
 
     def _make_io(self) -> SlurmIO:
@@ -76,6 +79,13 @@ class SlurmScheduler(Scheduler):
             scheduler_kwargs=more,
         )
         return self._io.get_submission_script(body, options)
+
+    def refusal(self, directory: Path, script: str) -> str | None:
+        """What `sbatch --test-only` says of names that do not exist and of values that are none."""
+        (directory / "trial.sh").write_text(script, encoding="utf-8")
+        answer = self._run("sbatch --test-only trial.sh", directory)
+        said = self.never.search(answer.err) if answer.code != 0 else None
+        return said.group() if said else None
 
     def find(self, token: str) -> list[str]:
         """Ids of the jobs, or the array, of this name; squeue remembers ended ones for minutes."""
@@ -114,7 +124,9 @@ class SlurmScheduler(Scheduler):
             if word in _RUNNING
             else JobState.UNKNOWN
         )
-        return native_id, Seen(state, "", word, seconds, name)
+        why = fields[2] if state is JobState.QUEUED and len(fields) > 2 else ""
+        said = f"{word}: {why}" if why not in {"", "None"} else word
+        return native_id, Seen(state, "", said, seconds, name)
 
 
 class SlurmDispatcher(ClusterDispatcher):

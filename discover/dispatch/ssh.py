@@ -65,6 +65,13 @@ class Login:
         more += [f"--exclude={pattern}" for pattern in skip]
         self._copy(names, f"{self.host}:{there}/", f"{parent}/", more)
 
+    def remove(self, there: str, names: Sequence[str]) -> None:
+        """Remove folders in the folder `there`; DispatchError where they cannot be removed."""
+        command = f"cd {shlex.quote(there)} && rm -rf -- {shlex.join(names)}"
+        answer = self.run(["sh", "-c", command], "", STALLED_SECONDS)
+        if answer.code != 0:
+            raise DispatchError(f"{self.host}: {there} cannot be tidied up: {answer.complaint}")
+
     def _copy(self, names: Iterable[str], source: str, target: str, more: Sequence[str]) -> None:
         command = ["rsync", "--archive", "--recursive", "--no-owner", "--no-group", *more]
         command += ["--files-from=-", f"--timeout={STALLED_SECONDS}"]

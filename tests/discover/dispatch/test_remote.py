@@ -176,8 +176,11 @@ def wait_for(dispatcher, job, *states):
     return status
 
 
-def test_an_answer_that_gets_lost_starts_no_second_job(server, slurm, dispatcher, tmp_path):
+@pytest.mark.parametrize("keep", ["failed", "all"])
+def test_an_answer_that_gets_lost_starts_no_second_job(server, slurm, profile, tmp_path, keep):
     """The job was handed over there, and nobody here was told: it is found, and run once."""
+    machine = profile(keep_remote=keep)
+    dispatcher = RemoteDispatcher(tmp_path / "here" / ".slots", machine, 1, 10)
     before = slurm.submitted()
     job = _job(tmp_path / "job", 3.6)
     server.cut_answers = 1
@@ -187,8 +190,8 @@ def test_an_answer_that_gets_lost_starts_no_second_job(server, slurm, dispatcher
     assert (status.state, status.exit_code) == (ENDED, 0)
     assert read_result(job).status == "done"
     assert (job / HISTORY).read_text().count('"start"') == 1
-    (there,) = tmp_path.glob("there/*/job")
-    assert not (there / RESULT).samefile(job / RESULT)
+    (folder,) = tmp_path.glob("there/*")
+    assert [path.name for path in folder.glob("*/")] == ["job"] * (keep == "all")
     assert slurm.submitted() == before + 2
     # A failed result that was put aside, as `--retry-failed` does, is not taken for the answer.
     (job / RESULT).rename(job / "result.failed-1.json")
@@ -248,5 +251,12 @@ def test_a_machine_behind_ssh_is_checked(profile, discover, tmp_path, monkeypatc
     answer = discover("machines", "check", "far", "--folder", tmp_path, "--json")
     assert (answer.code, '"passed": true' in answer.out) == (0, True), answer
     assert not list(tmp_path.glob("discover-check-*"))
+    text = (machines / "far.yaml").read_text()
+    (machines / "far.yaml").write_text(
+        text.replace("host: 127.0.0.1", "host: no.such.host.invalid")
+    )
+    answer = discover("machines", "check", "far", "--folder", tmp_path)
+    assert answer.code
+    assert "far.yaml: host: no.such.host.invalid cannot be reached" in answer.err
     with pytest.raises(MachineError, match=r"set dispatch.name to 'slurm'"):
         make_dispatcher(Dispatch(name="pbs", machine="far"), tmp_path, tmp_path)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -133,10 +134,59 @@ def test_a_machine_is_checked(slurm, discover, tmp_path, monkeypatch):
     assert not list(tmp_path.glob("discover-check-*"))
 
 
-def write_machine(folder):
+@pytest.mark.parametrize(
+    ("resources", "said"),
+    [
+        ("{queue: nowhere}", r"here\.yaml: resources\.queue: slurm refuses 'nowhere'.*partition"),
+        (
+            "{directives: ['#SBATCH --constraint=none']}",
+            r"here\.yaml: resources\.directives: .*feature",
+        ),
+        ("{modules: [none/1]}", r"'module purge' ended with.*modules and pre.*here\.yaml"),
+        ("{pre: ['nothing \"of it\"']}", r"'nothing  of it ' ended with exit code 127.*here\.yaml"),
+        ("{launcher: nothing}", r"exit code 127.*launcher.*here\.yaml"),
+    ],
+)
+def test_a_wrong_profile_is_found_and_the_key_named(
+    slurm, discover, tmp_path, monkeypatch, quick_campaign, resources, said
+):
+    write_machine(tmp_path, f"resources: {resources}\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    answer = discover("machines", "check", "here", "--folder", tmp_path)
+    assert answer.code
+    assert re.search(said, answer.err, re.DOTALL), answer
+    if "queue" in resources:  # nor does a campaign begin
+        spec = quick_campaign / "campaign.yaml"
+        dispatch = "dispatch: {name: slurm, machine: here, jobs: 1, attempts: 30}"
+        spec.write_text(spec.read_text().replace("dispatch: {jobs: 1, attempts: 30}", dispatch))
+        answer = discover("validate", quick_campaign)
+        assert answer.code
+        assert re.search(rf"dispatch\.machine: .*{said}", answer.err), answer
+
+
+def test_what_a_packed_job_s_allocation_asks_for_is_tried_as_well(slurm, tmp_path):
+    machine = QUICK.model_validate(
+        QUICK.model_dump(exclude_unset=True)
+        | {
+            "kinds": {"agl/emt": {"queue": "nowhere"}, "static": {"queue": "nowhere"}},
+            "bulk": {
+                "kinds": ["agl"],
+                "resources": {"cores_per_task": 2, "wall_time_minutes": 10, "queue": "none"},
+            },
+        }
+    )
+    told = SlurmDispatcher(tmp_path, machine=machine).refusals([("agl", "emt"), ("static", "emt")])
+    assert [line.partition(" slurm")[0] for line in told] == [
+        "bulk.resources.queue:",
+        "kinds.static.queue:",
+    ]
+    assert not SlurmDispatcher(tmp_path, machine=QUICK).refusals([("agl", "emt")])
+
+
+def write_machine(folder, more=""):
     machines = folder / "config" / "discover" / "machines"
     machines.mkdir(parents=True)
-    (machines / "here.yaml").write_text(MACHINE)
+    (machines / "here.yaml").write_text(MACHINE + more)
 
 
 def test_no_answer_is_unknown_and_a_job_waits_to_be_handed_over(slurm, tmp_path):
