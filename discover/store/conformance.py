@@ -200,6 +200,18 @@ class StoreConformance:
         assert list(store.candidates()) == [candidate(0), ready, candidate(2)]
         assert store.candidate("candidate-1") == ready
 
+    def test_of_several_with_one_id_the_last_is_kept(self, store: Store) -> None:
+        store.add_candidates([candidate(1)])
+        states = (CandidateState.READY, CandidateState.REJECTED)
+        values = [observation(1).model_copy(update={"value": v}) for v in (1.0, 2.0)]
+        store.acquire_lease(lease("first", 100.0))
+        for holder in (None, "first"):
+            store.fence(holder)
+            store.update_candidates([candidate(1, state) for state in states])
+            store.add_observations(values)
+            assert list(store.candidates()) == [candidate(1, states[-1])]
+            assert store.observations() == values[-1:]
+
     def test_candidates_are_found_and_counted_by_state(self, store: Store) -> None:
         states = [CandidateState.READY, CandidateState.REJECTED, CandidateState.READY]
         store.add_candidates([candidate(n, state) for n, state in enumerate(states)])

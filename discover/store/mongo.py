@@ -85,7 +85,8 @@ class MongoStore(Store):
         unknown = ids - {document["_id"] for document in found}
         if unknown:
             raise self._unknown("candidate", min(unknown))
-        self._write([update("candidates", c.id, to_document(c)) for c in candidates])
+        last = {c.id: to_document(c) for c in candidates}
+        self._write([update("candidates", known, document) for known, document in last.items()])
 
     def candidate(self, candidate_id: str) -> Candidate:
         return self._one(Candidate, "candidates", candidate_id)
@@ -257,11 +258,11 @@ class MongoStore(Store):
         return int(counter["position"])
 
     def _to_keep(self, observations: Sequence[Observation]) -> list[Document]:
-        documents = [to_document(observation) for observation in observations]
+        documents = {one.id: to_document(one) for one in observations}  # the last of each id
         first = self._positions(len(documents))
         return [
             replacement("observations", document, position=first + i)
-            for i, document in enumerate(documents)
+            for i, document in enumerate(documents.values())
         ]
 
     def _move(

@@ -46,7 +46,7 @@ COLLECTIONS = (
 def connect(location: str) -> Database[Document]:
     """The database at `mongodb://host/database`; StoreError where the address cannot be used.
 
-    Writes are acknowledged by a majority of the servers and are in their journal.
+    Writes are acknowledged by a majority of the servers, from their journal; reads see all of them.
     """
     try:
         client: pymongo.MongoClient[Document] = pymongo.MongoClient(
@@ -56,6 +56,7 @@ def connect(location: str) -> Database[Document]:
             w="majority",
             journal=True,
             readConcernLevel="majority",
+            readPreference="primary",
         )
         return client.get_default_database()
     except (PyMongoError, ValueError) as error:

@@ -101,6 +101,25 @@ def test_an_address_that_cannot_be_used(location):
         open_store(location, "campaign")
 
 
+def test_indexes_are_made_once(database, open_campaign, campaign, monkeypatch):
+    """And again where the first opening was cut short."""
+    candidates = database[f"discover.{campaign}.candidates"]
+
+    def indexed():
+        keys = [index["key"] for index in candidates.index_information().values()]
+        return [("position", 1)] in keys and [("state", 1), ("position", 1)] in keys
+
+    open_campaign()
+    assert indexed()
+    with monkeypatch.context() as patched:
+        patched.setattr(type(candidates), "create_index", None)
+        open_campaign()
+    database[f"discover.{campaign}.meta"].delete_one({"_id": "format"})
+    candidates.drop_indexes()
+    open_campaign()
+    assert indexed()
+
+
 def test_a_store_that_is_read_lays_nothing_out(database, campaign, open_campaign):
     read = MongoStore(database, campaign, read_only=True)
     assert list(read.candidates()) == read.calculations() == []
