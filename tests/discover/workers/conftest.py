@@ -13,9 +13,13 @@ from discover.structures.crystal import Crystal
 from discover.workers import tasks
 
 KILLER = '''
-"""A descriptor that kills the process: at `once` the first time it is asked, at `always` every time."""
+"""A descriptor that kills the process: at `once` the first time it is asked, at `always` every time.
+
+It counts what it describes, and at `later` it waits for a file `go`.
+"""
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +38,10 @@ class Killer:
             if candidate.id == "once" and not mark.exists():
                 mark.touch()
                 os._exit(9)
+            while candidate.id == "later" and not Path(__file__).with_name("go").exists():
+                time.sleep(0.05)
+            with Path(__file__).with_name(f"described {candidate.id}").open("a") as count:
+                count.write("1")
             if candidate.id == "odd":
                 raise StructureError("odd is not to my taste")
         return np.array([[float(len(candidate.id))] for candidate in candidates])

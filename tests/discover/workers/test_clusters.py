@@ -6,6 +6,7 @@ import importlib.util
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,26 @@ def test_a_chunk_is_done_again_and_lost_only_where_that_goes_on(
         assert tasks.CANDIDATES.validate_json(answer)[0].features is not None
     assert isinstance(always, Lost)
     assert "every worker that was to do it died" in always.reason
+
+
+def test_what_is_done_is_kept_where_its_worker_dies_later(
+    workers: DaskWorkers, to_describe: Any, metal: Callable[..., Any], base: Path
+) -> None:
+    def kill() -> None:
+        deadline = time.monotonic() + 30
+        while not (base / "described early").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        for process in processes(workers):
+            os.kill(process, signal.SIGKILL)
+        (base / "go").touch()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    answers = workers.map(tasks.describe, [to_describe([metal(id=i)]) for i in ("early", "later")])
+    killer.join()
+    assert not any(isinstance(answer, Lost) for answer in answers)
+    assert (base / "described early").read_text() == "1"
 
 
 PROFILE: dict[str, Any] = {
