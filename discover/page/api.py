@@ -5,7 +5,7 @@ import time
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Body, Depends, Path, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 from fastapi.security import HTTPBearer
 
@@ -176,12 +176,17 @@ def make_api(catalogue: Catalogue, launcher: Launcher, access: Access) -> APIRou
         return answers.Done(told=orders.decide(one, label, order))
 
     @api.post("/campaigns/{name}/stop", tags=["orders"])
-    def stop(one: Opened, order: answers.StopOrder) -> answers.Done:
+    def stop(
+        one: Opened, order: Annotated[answers.StopOrder, Body(default_factory=answers.StopOrder)]
+    ) -> answers.Done:
         """Ask the process that steers the campaign to stop."""
         return answers.Done(told=orders.stop(one, now=order.now))
 
     @api.post("/campaigns/{name}/resume", tags=["orders"], status_code=202)
-    def resume(one: Opened, order: answers.ResumeOrder) -> answers.Done:
+    def resume(
+        one: Opened,
+        order: Annotated[answers.ResumeOrder, Body(default_factory=answers.ResumeOrder)],
+    ) -> answers.Done:
         """Start the campaign, or resume it where it was, as a process of its own."""
         process = launcher.resume(one, retry_failed=order.retry_failed)
         return answers.Done(told=f"process {process} was started")

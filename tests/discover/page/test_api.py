@@ -126,6 +126,14 @@ def test_the_budget_is_raised_and_seen_at_once(folder: Path) -> None:
         assert client.post(f"{HERE}/budget", content=body).status_code == 422
 
 
+def test_an_order_needs_no_body_where_all_of_it_has_a_default(folder: Path) -> None:
+    client = TestClient(make_app([folder]), base_url="http://127.0.0.1")
+    client.headers[CSRF_HEADER] = client.get("/api/session").json()["csrf"]
+    for body in (None, {}, {"now": True}):
+        answer = client.post(f"{HERE}/stop", json=body)
+        assert (answer.status_code, "is not running" in answer.text) == (409, True)
+
+
 def test_labels_are_decided_on(folder: Path) -> None:
     client = TestClient(make_app([folder]), base_url="http://127.0.0.1")
     client.headers[CSRF_HEADER] = client.get("/api/session").json()["csrf"]
