@@ -31,7 +31,7 @@ LIFETIME, STAGGER = 0.9, 0.05
 TRIMMING = "MALLOC_TRIM_THRESHOLD_"
 """Dask sets it for its workers, to give memory back at once, at which relaxations take twice as long."""
 NO_DASHBOARD = "127.0.0.1:0"
-"""Dask's scheduler serves its state by HTTP, without a password: on loopback, at a port that is free."""
+"""Scheduler and workers serve their state by HTTP, without a password: on loopback, at a free port."""
 
 
 class DaskWorkers:
@@ -204,6 +204,7 @@ def job_options(profile: MachineProfile, tasks: Tasks) -> dict[str, Any]:
         "memory": f"{asked.memory_per_node_gb:g}GB",
         "worker_extra_args": [
             *("--memory-limit", "0"),  # the scheduler sees to it
+            *("--dashboard-address", NO_DASHBOARD),
             *("--lifetime", f"{life[0]}s", "--lifetime-stagger", f"{life[1]}s"),
         ],
         "walltime": f"{minutes // 60:02d}:{minutes % 60:02d}:00",

@@ -129,6 +129,7 @@ def test_a_profile_says_what_a_worker_on_a_cluster_asks_for(
     for line in (*expected, "module load cuda/12", "export OMP_NUM_THREADS=8", "01:30:00"):
         assert line in script
     assert "PRE_SPAWN_ENVIRON='{\"MALLOC_TRIM_THRESHOLD_\": None}'" in script
+    assert "--dashboard-address 127.0.0.1:0" in script
     assert "--lifetime 4860s --lifetime-stagger 270s" in script
     assert "export MY='it'\"'\"'s'" in script
     assert "/opt/python -m distributed.cli.dask_worker" in script
