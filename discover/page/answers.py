@@ -52,6 +52,10 @@ class CampaignSummary(Answer):
     best: Best | None = None
     finished: int = 0
     """Calculations that are over."""
+    failed: int = 0
+    """Those of them that failed."""
+    unknown: int = 0
+    """Calculations whose scheduler or login node does not answer."""
     budget: int = 0
     """Calculations in all that it may make."""
     candidates: int = 0

@@ -101,6 +101,8 @@ def _summary(catalogue: Catalogue, name: str) -> CampaignSummary:
             relation=best.relation,
         ),
         finished=sum(status.calculations[state] for state in OVER),
+        failed=status.calculations["failed"],
+        unknown=status.calculations["unknown"],
         budget=status.budget,
         candidates=sum(status.candidates.values()),
         core_hours=status.core_hours,

@@ -43,6 +43,8 @@ def test_the_list(client: TestClient) -> None:
     (one,) = client.get("/api/campaigns").json()
     assert (one["name"], one["title"], one["state"]) == ("made-up", "large", "interrupted")
     assert (one["finished"], one["budget"], one["candidates"]) == (25, 74, 40)
+    assert (one["failed"], one["unknown"]) == (1, 0)
+    assert "1 failed" in client.get("/").text
     best = client.get(f"{HERE}/ranking").json()["rows"][0]["result"]
     assert one["best"]["value"] == best["value"]
     assert client.get("/api/version").json()["version"]
