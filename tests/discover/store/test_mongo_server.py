@@ -183,9 +183,12 @@ def test_a_campaign_is_copied_to_the_server_and_back(
 
 def test_a_protected_server_asks_for_the_password(start_mongod: StartMongod, campaign: str) -> None:
     server = start_mongod("--auth")
-    client: pymongo.MongoClient[Any] = pymongo.MongoClient(server.uri)
-    client.admin.command("createUser", "me", pwd=PASSWORD, roles=["readWriteAnyDatabase"])
-    client.close()
+    to_write = {"role": "readWrite", "db": "discover_test"}
+    root = f"mongodb://root:{ESCAPED}@127.0.0.1:{server.port}"
+    for who, by, role in (("root", server.uri, "root"), ("me", root, to_write)):
+        client: pymongo.MongoClient[Any] = pymongo.MongoClient(by)
+        client.admin.command("createUser", who, pwd=PASSWORD, roles=[role])
+        client.close()
     address = server.uri.replace("//", "//me:{}@") + "?authSource=admin"
     with closing(open_store(address.format(ESCAPED), campaign)) as store:
         store.set_value("known", 1)
