@@ -143,7 +143,7 @@ class Jobs:
             return self._fail(calculation, status, str(error))
         if result is None:
             return self._lost(calculation, status)
-        times = {
+        times: dict[str, Any] = {
             "started_at": calculation.started_at or status.started_at or result.started_at,
             "finished_at": result.finished_at,
             "seconds": result.seconds,
@@ -157,6 +157,8 @@ class Jobs:
                 reason=result.reason or "the job gave no reason",
                 **times,
             )
+        if calculation.state is CalculationState.UNKNOWN:
+            times["reason"] = None
         return self._store.finish(
             calculation_id, calculation.state, self._observations(calculation, result), **times
         )

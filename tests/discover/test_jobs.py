@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from discover.calculations.job import RESULT
+from discover.dispatch.base import JobState, JobStatus
 from discover.dispatch.local import LocalDispatcher
 from discover.errors import DispatchError, StateConflictError
 from discover.files import JsonLines
@@ -304,3 +306,32 @@ def test_a_submission_that_is_refused_once_is_tried_again(
     picked = bench.pick(metal("Cu"))
     assert refused
     bench.wait_for(picked.id, CalculationState.DONE)
+
+
+class Silent(LocalDispatcher):
+    """A dispatcher whose scheduler does not answer until it is asked to."""
+
+    answers = False
+
+    def poll(self, jobs: Sequence[tuple[str, Path]]) -> list[JobStatus]:
+        if self.answers:
+            return super().poll(jobs)
+        return [JobStatus(JobState.UNKNOWN, reason="the login node is away") for _ in jobs]
+
+
+@pytest.mark.parametrize("heard_while_it_runs", [True, False])
+def test_why_a_job_is_unknown_is_kept_while_it_is(
+    bench: Bench, metal: Metal, *, heard_while_it_runs: bool
+) -> None:
+    dispatcher = Silent(bench.folder.slots, jobs=1)
+    bench.jobs = Jobs(bench.folder, bench.spec, bench.store, dispatcher)
+    job = bench.pick(metal()).id
+    assert bench.wait_for(job, CalculationState.UNKNOWN).reason == "the login node is away"
+    if heard_while_it_runs:
+        dispatcher.answers = True
+        assert bench.wait_for(job, CalculationState.RUNNING).reason is None
+    (bench.folder.root / "go").touch()
+    while not (bench.folder.job(job) / RESULT).exists():
+        time.sleep(0.02)
+    dispatcher.answers = True
+    assert bench.wait_for(job, CalculationState.DONE).reason is None
