@@ -92,7 +92,8 @@ class RungStatus(Record):
 class Status(Record):
     """How a campaign stands. `slots_busy` is the share of slot time in use since the first job.
 
-    `rungs` (cheap to dear) is empty for a campaign of one fidelity, which has no ladder.
+    `rungs` (cheap to dear) is empty for a campaign of one fidelity, which has no ladder. `unheard_of` is
+    why calculations are unknown, each reason once.
     """
 
     campaign: str
@@ -115,6 +116,7 @@ class Status(Record):
     imported: int = 0
     rungs: tuple[RungStatus, ...] = ()
     tradeoff: Tradeoff | None = None
+    unheard_of: tuple[str, ...] = ()
 
 
 def ranking(store: Store, spec: CampaignSpec, *, quarantined: bool = False) -> list[ResultRow]:
@@ -266,6 +268,13 @@ def status(store: Store, spec: CampaignSpec, now: float, *, steered: bool) -> St
         imported=sum(o.calculation is None for o in observations),
         rungs=rung_statuses(store, spec) if len(spec.rungs) > 1 else (),
         tradeoff=tradeoff(spec, outcomes(store, spec)) if has_tradeoff(spec) else None,
+        unheard_of=tuple(
+            dict.fromkeys(
+                c.reason
+                for c in calculations
+                if c.state is CalculationState.UNKNOWN and c.reason is not None
+            )
+        ),
     )
 
 

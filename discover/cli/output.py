@@ -162,6 +162,8 @@ def print_status(status: Status) -> None:
         + (f" ({status.reason})" if status.reason else "")
     )
     console.print(f"  calculations  {counts} (budget {status.budget})")
+    for reason in status.unheard_of:
+        console.print(f"  unknown       {reason}", markup=False)
     console.print(f"  candidates    {pool}")
     if status.imported:
         console.print(f"  imported      {status.imported} known values")

@@ -242,6 +242,17 @@ def test_status_counts_and_expects(store: Store, computed: Add, metal: Callable[
     assert status(store, spec, 100.0, steered=False).reason is None
 
 
+def test_status_says_why_nobody_hears_of_a_calculation(store: Store, computed: Add) -> None:
+    computed(store, 0, 1.0)
+    silent = job(None, None).model_copy(update={"id": "silent", "order": 1})
+    store.add_calculation(silent.model_copy(update={"candidate": "candidate-0"}))
+    submitted, unknown = CalculationState.SUBMITTED, CalculationState.UNKNOWN
+    store.transition("silent", CalculationState.PROPOSED, submitted, native_id="7")
+    assert status(store, spec_of(), 100.0, steered=True).unheard_of == ()
+    store.transition("silent", submitted, unknown, reason="login: no route to host")
+    assert status(store, spec_of(), 100.0, steered=True).unheard_of == ("login: no route to host",)
+
+
 LADDER = {"ladder": [{"engine": "emt"}], "calculation": {"engine": "gpaw"}}
 
 

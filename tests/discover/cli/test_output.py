@@ -100,7 +100,7 @@ def test_status_in_words(capsys: pytest.CaptureFixture[str]) -> None:
             reason="stopped by the user",
             property="thermal_conductivity",
             goal="max",
-            calculations={"done": 3, "failed": 1, "running": 0},
+            calculations={"done": 3, "failed": 1, "running": 0, "unknown": 2},
             candidates={"ready": 7, "rejected": 0},
             budget=10,
             best=row(1),
@@ -109,11 +109,13 @@ def test_status_in_words(capsys: pytest.CaptureFixture[str]) -> None:
             passes=4,
             seconds_per_calculation=200.0,
             expected_seconds_left=7500.0,
+            unheard_of=("the host [login] does not answer",),
         )
     )
     assert capsys.readouterr().out.splitlines() == [
         "quick: stopped (stopped by the user)",
-        "  calculations  3 done, 1 failed (budget 10)",
+        "  calculations  3 done, 1 failed, 2 unknown (budget 10)",
+        "  unknown       the host [login] does not answer",
         "  candidates    7 ready",
         "  best so far   GaAs (zincblende): 46.12 W/m/K",
         "  slots         2, busy 98.7% of the time",
