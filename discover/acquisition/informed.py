@@ -17,16 +17,14 @@ def informed_upper_bound(
     *,
     beta: Annotated[float, Field(ge=0)] = 1.0,
 ) -> Array:
-    """Mean plus `beta` times what a candidate may gain, or what it tells of the pool if that is less.
+    """Mean plus `beta` times how far a result would move the whole pool.
 
-    What it may gain is its `std`. What it tells is the root of the mean over the pool of
-    cov(i, j)² / var(i), by which the variances fall when i is known (A-optimal design: Cohn et al., J.
-    Artif. Intell. Res. 4, 129 (1996)), on the scale of the mean `std`. So neither an outlier, which tells
-    of itself alone, nor one of a large family that is known by now is worth a calculation for its bonus.
-    While a large pool is screened, `std` stands in.
+    That is the root of the mean over the pool of cov(i, j)² / var(i), by which the variances fall when i
+    is known (A-optimal design: Cohn et al., J. Artif. Intell. Res. 4, 129 (1996)), on the scale of the
+    mean `std`. An outlier about which nothing is known tells of itself alone; one of a large family that
+    was never tried tells of all of it. While a large pool is screened, `std` stands in.
     """
     if context.covariance is None:
         return mean + beta * std
     told = np.sqrt((context.covariance**2).mean(axis=1)) / std
-    told *= std.mean() / max(float(told.mean()), 1e-300)
-    return np.asarray(mean + beta * np.minimum(told, std))
+    return np.asarray(mean + beta * told * (std.mean() / max(float(told.mean()), 1e-300)))

@@ -21,16 +21,8 @@ def test_one_of_a_family_is_worth_more_than_an_outlier() -> None:
     covariance[:4, :4] = 0.8 + 0.2 * np.eye(4)
     scores = informed_upper_bound(np.zeros(5), np.ones(5), context(covariance))
     assert scores[:4] == pytest.approx(scores[0])
-    assert scores[0] == pytest.approx(1.0)
-    assert scores[4] < 0.7
-
-
-def test_what_is_nearly_known_is_worth_its_own_deviation_at_most() -> None:
-    std = np.array([0.1, 1.0, 1.0, 1.0, 1.0])
-    correlation = 0.9 + 0.1 * np.eye(5)
-    scores = informed_upper_bound(np.zeros(5), std, context(np.outer(std, std) * correlation))
-    assert scores[0] == pytest.approx(0.1)
-    assert (scores <= std + 1e-12).all()
+    assert scores[0] > scores[4]
+    assert scores.mean() == pytest.approx(1.0)
 
 
 def test_the_mean_alone_counts_without_beta() -> None:
