@@ -7,14 +7,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from discover.cli import replays
+from discover.cli import extrapolation, replays
 from discover.cli.campaigns import Json
+from discover.cli.known_data import listed, tell
 from discover.cli.output import print_json
-from discover.cli.replays import listed, tell
 
 app = typer.Typer(
     help="Measure speed, memory and the loop, each against a baseline in the same run."
 )
+extrapolation.register(app)
 replays.register(app)
 
 

@@ -1,4 +1,4 @@
-"""`discover benchmark extrapolation | replay`: surrogates and strategies judged on known data."""
+"""`discover benchmark replay`: strategies judged by the campaigns that known data would have seen."""
 
 from __future__ import annotations
 
@@ -8,131 +8,29 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from discover.cli.campaigns import Json
+from discover.cli.known_data import (
+    Censored,
+    DataFiles,
+    Described,
+    DropInvalid,
+    Excluded,
+    Formula,
+    Group,
+    Id,
+    Scale,
+    Smiles,
+    listed,
+    tell,
+)
 from discover.cli.output import print_json
 
 if TYPE_CHECKING:
     from discover.benchmark.columns import Columns
 
-DataFiles = Annotated[
-    list[Path],
-    typer.Option(
-        "--data",
-        help="CSV, extxyz, CIF, or a folder of them (repeat it to join tables and structures).",
-    ),
-]
-Target = Annotated[str, typer.Option(help="Column with the property.")]
-Scale = Annotated[
-    Literal["log10", "none"], typer.Option("--transform", help="Scale on which models learn it.")
-]
-Formula = Annotated[str | None, typer.Option("--formula", help="Column of formulas.")]
-Smiles = Annotated[str | None, typer.Option("--smiles", help="Column of SMILES.")]
-Id = Annotated[
-    str | None, typer.Option("--id", help="Column that names rows and joins structures.")
-]
-Group = Annotated[
-    str | None, typer.Option("--group", help="Column of what must not be split; else the formula.")
-]
-Censored = Annotated[
-    str | None, typer.Option("--censored", help="Column that marks targets which are bounds.")
-]
-Described = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--features",
-        help="Descriptor, column or pattern of columns to describe rows by (repeat it, or with "
-        "commas); else by what there is.",
-    ),
-]
-Excluded = Annotated[
-    list[str] | None,
-    typer.Option("--exclude", help="Columns not to describe rows by (repeat it, or with commas)."),
-]
-DropInvalid = Annotated[
-    bool, typer.Option("--drop-invalid", help="Leave out rows that cannot be used, and list them.")
-]
-
 
 def register(app: typer.Typer) -> None:
-    """Add these commands to the application."""
-    for command in (extrapolation, replay):
-        app.command()(command)
-
-
-def extrapolation(
-    data: DataFiles,
-    target: Target,
-    out: Annotated[Path, typer.Option(help="Folder for results, and for what a kill leaves.")],
-    *,
-    transform: Scale = "none",
-    splits: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="random, property, spacegroup, element, formula, cluster, time, file (repeat it, or "
-            "with commas); else all that the data allow."
-        ),
-    ] = None,
-    surrogates: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Surrogates (repeat it, or with commas); else bayesian-ridge, ilr, gp-linear, "
-            "random-forest, mixture and auto."
-        ),
-    ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds of splits and models.")] = 5,
-    split_file: Annotated[
-        Path | None, typer.Option(help="JSON with the rows of the split 'file', counted from 0.")
-    ] = None,
-    before: Annotated[
-        float | None, typer.Option(help="The split 'time' learns from the years before this one.")
-    ] = None,
-    year: Annotated[str | None, typer.Option(help="Column of years.")] = None,
-    spacegroup: Annotated[str | None, typer.Option(help="Column of space groups.")] = None,
-    formula: Formula = None,
-    smiles: Smiles = None,
-    id_column: Id = None,
-    group: Group = None,
-    censored: Censored = None,
-    features: Described = None,
-    exclude: Excluded = None,
-    drop_invalid: DropInvalid = False,
-    as_json: Json = False,
-) -> None:
-    """How surrogates predict outside of what they learned from, against train mean and forest."""
-    from discover.benchmark import extrapolation as benchmark
-    from discover.benchmark.columns import Columns
-    from discover.benchmark.datasets import load_data
-    from discover.benchmark.extrapolation_report import show
-    from discover.benchmark.extrapolation_splits import plan_splits
-
-    known = load_data(
-        data,
-        Columns(
-            target=target,
-            formula=formula,
-            smiles=smiles,
-            id=id_column,
-            group=group,
-            year=year,
-            censored=censored,
-            spacegroup=spacegroup,
-            features=tuple(features or ()),
-            exclude=tuple(exclude or ()),
-        ),
-        transform=transform,
-        drop_invalid=drop_invalid,
-        told=tell,
-    )
-    tell(known.in_words())
-    result = benchmark.run(
-        known,
-        plan_splits(known, listed(splits), split_file, before, told=tell),
-        listed(surrogates)
-        or ["bayesian-ridge", "ilr", "gp-linear", "random-forest", "mixture", "auto"],
-        seeds=seeds,
-        out=out,
-        told=tell,
-    )
-    print_json(result) if as_json else show(result)
+    """Add the command to those of `discover benchmark`."""
+    app.command()(replay)
 
 
 def replay(
@@ -403,13 +301,3 @@ def _replay_ladder(
         told=tell,
     )
     print_json(result) if as_json else benchmark.show(result)
-
-
-def listed(words: list[str] | None) -> list[str]:
-    """What was given by repeating an option, by commas, or both."""
-    return [part.strip() for word in words or () for part in word.split(",") if part.strip()]
-
-
-def tell(line: str) -> None:
-    """Progress goes to stderr."""
-    typer.echo(line, err=True)
