@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from discover.errors import DiscoverError, ServerError
 from discover.folder import SPEC_FILE, CampaignFolder
 from discover.home import home
 from discover.lease import is_alive
-from discover.store.base import Store
+from discover.records import Lease
 from flows.server import answers, read_daemon
 
 DEPLOYMENT = "/deployments/name/launch-campaign/discover"
@@ -33,8 +34,25 @@ LEFT_ALONE = frozenset({"CANCELLED", "CANCELLING"})
 WAITING = frozenset({"SCHEDULED", "PAUSED"})
 STARTING = frozenset({"PENDING", "RUNNING"})
 STARTING_SECONDS = 120.0
-"""After so long a run that steers nothing is not one that starts, but one whose process is gone."""
+"""After so long a run that never steered is not one that starts, but one whose process is gone."""
 FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A campaign's newest run in Prefect: type of its state, and since when (seconds since the epoch)."""
+
+    state: str
+    since: float
+
+    def may_be_starting(self, lease: Lease | None, now: float) -> bool:
+        """Whether its process may be about to steer.
+
+        Prefect calls a run running for ever whose process was killed together with the service. A lease
+        that was taken during the run says that it steered; nobody does now, so that it is over.
+        """
+        has_steered = lease is not None and lease.acquired_at > self.since
+        return self.state in STARTING and not has_steered and now < self.since + STARTING_SECONDS
 
 
 @dataclass
@@ -76,10 +94,11 @@ class LaunchedCampaigns:
         if self._over.get(folder.root) == stamp:
             return
         spec = folder.load()
-        begun = folder.has_store(spec)
+        begun, lease = folder.has_store(spec), None
         if begun:
             with closing(folder.open_existing_store(spec, read_only=True)) as store:
-                over, steered = store.value("stopped") is not None, _is_steered(store)
+                over, lease = store.value("stopped") is not None, store.lease()
+            steered = lease is not None and is_alive(lease, time.time())
             if over and isinstance(folder.store_location(spec), Path):
                 self._over[folder.root] = stamp  # nothing changes without one of these files
             if over or steered:
@@ -90,10 +109,11 @@ class LaunchedCampaigns:
         if now < waited.since + waited.pause_seconds:
             return
         last = _last_run(spec.name, api_url)
-        if last in LEFT_ALONE or last in WAITING or (last == FAILED and not begun):
-            return  # cancelled by a user, waiting for its turn, or refused before it began
-        if last in STARTING and now < waited.since + STARTING_SECONDS:
-            return
+        if last is not None:
+            if last.state in LEFT_ALONE | WAITING or (last.state == FAILED and not begun):
+                return  # cancelled by a user, waiting for its turn, or refused before it began
+            if last.may_be_starting(lease, time.time()):
+                return
         waited.since = now
         waited.pause_seconds = min(2 * waited.pause_seconds, LONGEST_PAUSE_SECONDS)
         self._told(f"campaign {spec.name} is not over and nobody steers it: launched again")
@@ -114,15 +134,18 @@ def deployment_id(api_url: str) -> str:
     return str(_ask(f"{api_url}{DEPLOYMENT}")["id"])
 
 
-def _last_run(name: str, api_url: str) -> str | None:
-    """Prefect's type of state of the campaign's newest run; None where it has none."""
+def _last_run(name: str, api_url: str) -> _Run | None:
+    """The campaign's newest run; None where it has none."""
     asked = {
         "flow_runs": {"name": {"any_": [name]}},
         "sort": "EXPECTED_START_TIME_DESC",
         "limit": 1,
     }
     runs = _ask(f"{api_url}/flow_runs/filter", asked)
-    return runs[0]["state_type"] if runs else None
+    if not runs:
+        return None
+    state = runs[0]["state"]
+    return _Run(state["type"], datetime.fromisoformat(state["timestamp"]).timestamp())
 
 
 def _ask(url: str, body: Any = None) -> Any:
@@ -147,11 +170,6 @@ def _ask(url: str, body: Any = None) -> Any:
         except (OSError, urllib.error.URLError, ValueError) as error:
             raise ServerError(f"Prefect's server does not answer {url}: {error}") from error
     raise ServerError(f"Prefect's server refuses {url}: {refused}")
-
-
-def _is_steered(store: Store) -> bool:
-    lease = store.lease()
-    return lease is not None and is_alive(lease, time.time())
 
 
 def _stamp(folder: CampaignFolder) -> tuple[int, ...]:
