@@ -39,7 +39,7 @@ FAILED = "FAILED"
 
 
 @dataclass(frozen=True)
-class _Run:
+class Run:
     """A campaign's newest run in Prefect: type of its state, and since when (seconds since the epoch)."""
 
     state: str
@@ -134,7 +134,7 @@ def deployment_id(api_url: str) -> str:
     return str(_ask(f"{api_url}{DEPLOYMENT}")["id"])
 
 
-def _last_run(name: str, api_url: str) -> _Run | None:
+def _last_run(name: str, api_url: str) -> Run | None:
     """The campaign's newest run; None where it has none."""
     asked = {
         "flow_runs": {"name": {"any_": [name]}},
@@ -145,7 +145,7 @@ def _last_run(name: str, api_url: str) -> _Run | None:
     if not runs:
         return None
     state = runs[0]["state"]
-    return _Run(state["type"], datetime.fromisoformat(state["timestamp"]).timestamp())
+    return Run(state["type"], datetime.fromisoformat(state["timestamp"]).timestamp())
 
 
 def _ask(url: str, body: Any = None) -> Any:
