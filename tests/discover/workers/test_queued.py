@@ -130,12 +130,13 @@ def test_jobs_that_never_work_are_no_endless_wait(
     campaign: CampaignFolder, tmp_path: Path, machine: str, message: str
 ) -> None:
     asked = Tasks(runner="dask", machine=machine)
+    before = signal.getsignal(signal.SIGINT)
     with (
         pytest.raises(MachineError, match=message),
         open_cluster(asked, tmp_path / "workers") as opened,
     ):
         opened.map(tasks.describe, [""])
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_jobs_of_slurm_relax_as_threads_do(
