@@ -21,6 +21,7 @@ from discover.errors import DiscoverError
 from discover.home import home
 from discover.processes import Process
 from flows.launched import LaunchedCampaigns
+from flows.polling import Polling
 from flows.server import (
     Daemon,
     answers,
@@ -93,11 +94,11 @@ class KeptDaemon:
 
 def keep(over: threading.Event, told: Callable[[str], None]) -> None:
     """Keep everything until `over`; what goes wrong with one is told and tried again."""
-    campaigns = LaunchedCampaigns(told)
     looks: list[tuple[Callable[[], None], float]] = [
         (KeptDaemon(name, told).look, LOOK_SECONDS) for name in DAEMONS
     ]
-    looks.append((campaigns.look, LOOK_AT_CAMPAIGNS_SECONDS))
+    looks.append((LaunchedCampaigns(told).look, LOOK_AT_CAMPAIGNS_SECONDS))
+    looks.append((Polling(told).look, LOOK_AT_CAMPAIGNS_SECONDS))
 
     def repeat(look: Callable[[], None], seconds: float) -> None:
         while not over.wait(seconds):

@@ -36,6 +36,10 @@ STARTING = frozenset({"PENDING", "RUNNING"})
 STARTING_SECONDS = 120.0
 """After so long a run that never steered is not one that starts, but one whose process is gone."""
 FAILED = "FAILED"
+CRASHED = "CRASHED"
+PENDING = "PENDING"
+NEVER_RAN_SECONDS = 3600.0
+"""So long a run whose process was killed before it began is tried again."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,12 @@ class Run:
 
     state: str
     since: float
+
+    @classmethod
+    def of(cls, run: dict[str, Any]) -> Run:
+        """From Prefect's description of a flow run."""
+        state = run["state"]
+        return cls(state["type"], datetime.fromisoformat(state["timestamp"]).timestamp())
 
     def may_be_starting(self, lease: Lease | None, now: float) -> bool:
         """Whether its process may be about to steer.
@@ -61,6 +71,15 @@ class _Unsteered:
 
     since: float
     pause_seconds: float = FIRST_PAUSE_SECONDS
+
+    def is_over(self) -> bool:
+        """Whether that was waited for long enough."""
+        return time.monotonic() >= self.since + self.pause_seconds
+
+    def wait_longer(self) -> None:
+        """Wait from now on, twice as long as before."""
+        self.since = time.monotonic()
+        self.pause_seconds = min(2 * self.pause_seconds, LONGEST_PAUSE_SECONDS)
 
 
 class LaunchedCampaigns:
@@ -86,6 +105,10 @@ class LaunchedCampaigns:
                 self._look_at(CampaignFolder.at(file), service.url)
             except DiscoverError as error:
                 problems.append(f"{file.parent.name}: {error}")
+        try:
+            self._schedule_never_begun(service.url)
+        except DiscoverError as error:
+            problems.append(str(error))
         if problems:
             raise ServerError("\n".join(problems))
 
@@ -104,9 +127,8 @@ class LaunchedCampaigns:
             if over or steered:
                 self._unsteered.pop(folder.root, None)
                 return
-        now = time.monotonic()
-        waited = self._unsteered.setdefault(folder.root, _Unsteered(now))
-        if now < waited.since + waited.pause_seconds:
+        waited = self._unsteered.setdefault(folder.root, _Unsteered(time.monotonic()))
+        if not waited.is_over():
             return
         last = _last_run(spec.name, api_url)
         if last is not None:
@@ -114,10 +136,25 @@ class LaunchedCampaigns:
                 return  # cancelled by a user, waiting for its turn, or refused before it began
             if last.may_be_starting(lease, time.time()):
                 return
-        waited.since = now
-        waited.pause_seconds = min(2 * waited.pause_seconds, LONGEST_PAUSE_SECONDS)
+        waited.wait_longer()
         self._told(f"campaign {spec.name} is not over and nobody steers it: launched again")
         launch(spec, api_url)
+
+    def _schedule_never_begun(self, api_url: str) -> None:
+        """Schedule those runs again whose process was killed before it had made the campaign's folder."""
+        for run in _never_begun(deployment_id(api_url), api_url):
+            campaign = run["parameters"].get("campaign")
+            name = str(campaign.get("name", "")) if isinstance(campaign, dict) else ""
+            root = home() / "campaigns" / name
+            state, now = Run.of(run), time.time()
+            if not name or root.exists() or now > state.since + NEVER_RAN_SECONDS:
+                continue
+            waited = self._unsteered.setdefault(root, _Unsteered(time.monotonic()))
+            if waited.is_over() and not state.may_be_starting(None, now):
+                waited.wait_longer()
+                self._told(f"campaign {name} was killed before it began: scheduled again")
+                scheduled = {"state": {"type": "SCHEDULED"}, "force": True}
+                _ask(f"{api_url}/flow_runs/{run['id']}/set_state", scheduled)
 
 
 def launch(spec: CampaignSpec, api_url: str) -> str:
@@ -134,6 +171,15 @@ def deployment_id(api_url: str) -> str:
     return str(_ask(f"{api_url}{DEPLOYMENT}")["id"])
 
 
+def last_polled(api_url: str) -> str | None:
+    """When the service last asked for runs of its deployment (Prefect's words), None for never.
+
+    Raises ServerError where there is no deployment or nobody answers.
+    """
+    polled = _ask(f"{api_url}{DEPLOYMENT}")["last_polled"]
+    return None if polled is None else str(polled)
+
+
 def _last_run(name: str, api_url: str) -> Run | None:
     """The campaign's newest run; None where it has none."""
     asked = {
@@ -144,8 +190,19 @@ def _last_run(name: str, api_url: str) -> Run | None:
     runs = _ask(f"{api_url}/flow_runs/filter", asked)
     if not runs:
         return None
-    state = runs[0]["state"]
-    return Run(state["type"], datetime.fromisoformat(state["timestamp"]).timestamp())
+    return Run.of(runs[0])
+
+
+def _never_begun(deployment: str, api_url: str) -> list[dict[str, Any]]:
+    """The deployment's newest runs that never began: they start, or their process was killed."""
+    asked = {
+        "flow_runs": {
+            "deployment_id": {"any_": [deployment]},
+            "state": {"type": {"any_": [CRASHED, PENDING]}},
+        },
+        "sort": "EXPECTED_START_TIME_DESC",
+    }
+    return [run for run in _ask(f"{api_url}/flow_runs/filter", asked) if run["run_count"] == 0]
 
 
 def _ask(url: str, body: Any = None) -> Any:

@@ -6,9 +6,10 @@ import json
 import os
 import re
 import signal
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ import yaml
 
 from discover.campaign import CampaignSpec
 from discover.folder import CampaignFolder
+from flows.polling import Polling
 
 pytestmark = pytest.mark.slow
 
@@ -214,3 +216,64 @@ def test_what_is_killed_comes_back_and_its_campaign_goes_on(
     wait_until(lambda: not _is_steered(folder), "the end")
     states = [run["state"]["type"] for run in service.prefect.flow_runs("killed")]
     assert states[:2] == ["CRASHED", "RUNNING"]
+
+
+def test_a_campaign_killed_before_it_read_what_to_do_begins_later_and_holds_nothing_up(
+    service: Service, wait_until: Callable[[Callable[[], Any], str], Any]
+) -> None:
+    served = service.command.daemon("service")[0]
+    launched = service.launch("killed-at-birth")
+    os.kill(_frozen_at_birth(served.pid), signal.SIGKILL)
+    (_, killed) = wait_until(lambda: _states(service, launched, "CRASHED"), "the crash to be told")
+    assert "-9" in killed["message"]
+    assert not service.folder("killed-at-birth").exists()
+    assert service.prefect.ended(service.launch("after-it"))["type"] == "COMPLETED"
+    assert service.command.daemon("service")[0] == served
+    wait_until(lambda: _states(service, launched, "COMPLETED"), "it to begin and to end")
+
+
+def test_a_service_that_asks_no_more_is_ended_and_comes_back(
+    service: Service,
+    wait_until: Callable[[Callable[[], Any], str], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DISCOVER_HOME", str(service.command.home))
+    frozen = service.command.daemon("service")[0]
+    frozen.send(signal.SIGSTOP)
+    told: list[str] = []
+    polling = Polling(told.append, silent_seconds=20.0)
+
+    def seen() -> list[str]:
+        polling.look()
+        return told
+
+    wait_until(seen, "the silence to be noticed")
+    wait_until(lambda: service.command.daemon("service")[0] != frozen, "the service")
+    state = service.prefect.ended(service.launch("after-the-freeze"))
+    assert (len(told), state["type"]) == (1, "COMPLETED")
+    polling.look()
+    assert len(told) == 1
+
+
+def _frozen_at_birth(parent: int) -> int:
+    """The next process that this one spawns, frozen before it reads what it is to do."""
+    deadline = time.monotonic() + 60.0
+    while time.monotonic() < deadline:
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdecimal():
+                continue
+            with suppress(OSError):
+                words = (entry / "cmdline").read_text()
+                stat = (entry / "stat").read_text().rpartition(")")[2].split()
+                if "multiprocessing.spawn" in words and int(stat[1]) == parent:
+                    os.kill(int(entry.name), signal.SIGSTOP)
+                    return int(entry.name)
+        time.sleep(0.001)
+    raise AssertionError("waited in vain for: the campaign's process")
+
+
+def _states(service: Service, flow_run: str, last: str) -> list[Any] | None:
+    """First and newest state of a run whose newest is of this type."""
+    states = service.prefect.ask(f"/flow_run_states/?flow_run_id={flow_run}")
+    ordered = sorted(states, key=lambda state: state["timestamp"])
+    return [ordered[0], ordered[-1]] if ordered[-1]["type"] == last else None
