@@ -24,7 +24,8 @@ def screening_of(model: Any, pending: Tensor) -> Screening | None:
     """A fast screening by the model's own `screening(pending)`, None where it has none.
 
     It answers given that results at `pending` (p x d) come out at their expected values, and may be
-    single precision: whoever picks asks the posterior of the few best again.
+    single precision: whoever picks asks the posterior of the few best again. Several threads may call
+    it at once, so that it must not draw random numbers or change the model.
     """
     own = getattr(model, "screening", None)
     screening: Screening | None = None if own is None else own(pending)

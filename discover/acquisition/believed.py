@@ -48,7 +48,11 @@ class Belief:
 
     def screening(self) -> Screening:
         """Means and variances (n each) of the noise-free target at single candidates (n x d)."""
-        return screening_of(self.model, self.pending) or self._jointly
+        return self.fast_screening() or self._jointly
+
+    def fast_screening(self) -> Screening | None:
+        """The model's own, which several threads may call at once; None where it has none."""
+        return screening_of(self.model, self.pending)
 
     def _jointly(self, x: Tensor) -> tuple[Tensor, Tensor]:
         parts = [self.moments(part) for part in x.split(CHUNK)]

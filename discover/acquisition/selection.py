@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,16 +21,23 @@ from discover.objectives import Goal
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
+    from torch import Tensor
 
     from discover.acquisition.believed import Belief
 
 CHUNK = 1024
 """Candidates that are screened at once."""
+MOST_THREADS = 8
+"""More of them screening at once wait for the one that scores."""
 SHORTLIST = 1024
 """Candidates of a large pool that are considered jointly."""
 NOT_FINITE = "the model's mean is not finite for every candidate"
 SMALLEST_STD = 1e-12
 """Standard deviations are kept above this share of the largest, so that scores stay defined."""
+
+
+Chunk = tuple[npt.NDArray[np.int64], Context, "Tensor", "Tensor"]
+"""Rows of the pool, the context of these rows alone, their means and variances."""
 
 
 @dataclass(frozen=True)
@@ -147,24 +158,49 @@ def _screened(
     import torch
 
     started = time.monotonic()
-    screening = belief.screening()
+    fast = belief.fast_screening()
+    screening = belief.screening() if fast is None else fast
     scores = np.full(len(context.features), -np.inf)
     scored = 0
-    chunks = range(0, len(scores), CHUNK)
-    for start in np.random.default_rng(context.seed).permutation(chunks).tolist():
+
+    def screened(start: int) -> Chunk:
         rows = np.arange(start, min(start + CHUNK, len(scores)))
         part = _part(context, rows)
-        mean, variance = screening(torch.from_numpy(part.features))
-        if not bool(mean.isfinite().all()):
-            raise SurrogateError(NOT_FINITE)
-        scores[rows] = _score(mean.numpy(), variance.numpy(), part, belief, acquisition)
-        scored += len(rows)
-        if seconds is not None and time.monotonic() - started > seconds:
-            break
+        with torch.no_grad():  # holds for the thread that sets it
+            return rows, part, *screening(torch.from_numpy(part.features))
+
+    starts = np.random.default_rng(context.seed).permutation(range(0, len(scores), CHUNK)).tolist()
+    threads = 1 if fast is None else len(os.sched_getaffinity(0))
+    with closing(_in_order(screened, starts, threads)) as chunks:
+        for rows, part, mean, variance in chunks:
+            if not bool(mean.isfinite().all()):
+                raise SurrogateError(NOT_FINITE)
+            scores[rows] = _score(mean.numpy(), variance.numpy(), part, belief, acquisition)
+            scored += len(rows)
+            if seconds is not None and time.monotonic() - started > seconds:
+                break
     best = np.argpartition(-scores, SHORTLIST)[: SHORTLIST + 1]
     threshold = scores[best].min()
     ahead, level = np.flatnonzero(scores > threshold), np.flatnonzero(scores == threshold)
     return np.sort(np.concatenate([ahead, level[: SHORTLIST - len(ahead)]])), scored
+
+
+def _in_order(work: Callable[[int], Chunk], items: Iterable[int], threads: int) -> Generator[Chunk]:
+    """Results of `work` in the order of the items, a few of which are worked on at once."""
+    if threads < 2:
+        yield from map(work, items)
+        return
+    ahead: deque[Future[Chunk]] = deque()
+    with ThreadPoolExecutor(min(threads, MOST_THREADS)) as pool:
+        try:
+            for item in items:
+                ahead.append(pool.submit(work, item))
+                if len(ahead) > threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _pick(context: Context, belief: Belief, acquisition: Acquisition, n: int) -> list[Selection]:

@@ -1,7 +1,10 @@
+import threading
+
 import numpy as np
 import pytest
 import torch
 
+from discover import plugins
 from discover.acquisition import selection
 from discover.acquisition.adapters import load_acquisition
 from discover.acquisition.believed import Belief
@@ -100,6 +103,36 @@ def test_a_large_pool_is_picked_from_like_a_small_one(model, name, monkeypatch):
     parts = pick(model, name, n=3, pending=POOL[:2] + 0.01)
     assert [p.index for p in parts] == [p.index for p in whole]
     np.testing.assert_allclose([p.score for p in parts], [p.score for p in whole], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["gp", "gp-linear", "sparse-gp", "random-forest", "mixture"])
+def test_threads_pick_what_one_thread_picks(name, monkeypatch):
+    """To the last bit: chunks are computed at once, but each for itself."""
+    monkeypatch.setattr(selection, "SHORTLIST", 20)
+    monkeypatch.setattr(selection, "CHUNK", 10)
+    data = TrainingData(torch.from_numpy(SEEN), torch.from_numpy(target(SEEN))[:, None])
+    model = plugins.create("surrogates", name).fit(data, seed=0)
+    picks = []
+    for cores in (1, 4, 4):
+        monkeypatch.setattr(selection.os, "sched_getaffinity", lambda _, n=cores: set(range(n)))
+        picks.append(pick(model, "logei", n=3))
+    assert picks[0] == picks[1] == picks[2]
+
+
+def test_a_model_without_a_screening_of_its_own_is_asked_by_one_thread(model, monkeypatch):
+    monkeypatch.setattr(selection, "SHORTLIST", 20)
+    monkeypatch.setattr(selection, "CHUNK", 10)
+    monkeypatch.setattr(type(model), "screening", None, raising=False)
+    asked = set()
+    before = Belief.moments
+
+    def moments(self, x):
+        asked.add(threading.get_ident())
+        return before(self, x)
+
+    monkeypatch.setattr(Belief, "moments", moments)
+    pick(model, "logei")
+    assert asked == {threading.get_ident()}
 
 
 def test_when_time_is_over_the_best_so_far_is_picked(model, monkeypatch):
