@@ -29,6 +29,7 @@ from flows.server import (
     start_daemon,
     start_server_again,
     stop_daemon,
+    watching,
 )
 
 KEEPER = "keeper"
@@ -115,6 +116,13 @@ def keep(over: threading.Event, told: Callable[[str], None]) -> None:
             thread.join()
 
 
+def start_keeper_again() -> None:
+    """Start the process in the background that keeps, where there was one and it was killed."""
+    noted = read_daemon(KEEPER)
+    if noted is not None and noted.command and not noted.process.is_alive:
+        start_daemon(KEEPER, noted.command, noted.url, {}, noted.listen)
+
+
 def stop_keeper() -> bool:
     """End the process that keeps, before what it keeps is ended; False where none does."""
     noted = read_daemon(KEEPER)
@@ -173,8 +181,16 @@ def note_keeper() -> None:
 
 
 def _main() -> None:
+    own = Process.of(os.getpid())
     with ended_by_signals() as over:
-        keep(over, say)
+
+        def look() -> None:
+            noted = read_daemon(KEEPER)
+            if noted is not None and noted.process != own:
+                over.set()
+
+        with watching(look, "superseded"):
+            keep(over, say)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -195,22 +195,31 @@ def log_tail(name: str, lines: int = 5) -> str:
     return "\n".join(text.strip().splitlines()[-lines:])
 
 
-@contextmanager
-def kept_alive() -> Iterator[None]:
+def kept_alive() -> AbstractContextManager[None]:
     """While the block runs, start our own server again, at its address, where it was killed.
 
     The campaign never needs the server, but Prefect's client slows it down while none answers.
     """
+
+    def look() -> None:
+        noted = read_daemon("server")
+        if noted is not None and not noted.process.is_alive:
+            start_server_again(urlsplit(noted.url).port, noted.listen)
+
+    return watching(look, "server-keeper")
+
+
+@contextmanager
+def watching(look: Callable[[], None], name: str) -> Iterator[None]:
+    """While the block runs, look every two seconds, in a thread; what fails is tried again."""
     over = threading.Event()
 
     def watch() -> None:
         while not over.wait(WATCH_SECONDS):
-            noted = read_daemon("server")
-            if noted is not None and not noted.process.is_alive:
-                with suppress(ServerError, OSError):
-                    start_server_again(urlsplit(noted.url).port, noted.listen)
+            with suppress(ServerError, OSError):
+                look()
 
-    watcher = threading.Thread(target=watch, daemon=True, name="server-keeper")
+    watcher = threading.Thread(target=watch, daemon=True, name=name)
     watcher.start()
     try:
         yield

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import argparse
 
+from flows.keeper import start_keeper_again
 from flows.launch import launch
-from flows.server import kept_alive
+from flows.server import kept_alive, watching
 
 DEPLOYMENT = "discover"
 
 
 def serve(campaigns: int | None = None) -> None:
-    """Serve the deployment until this process is ended; at most `campaigns` of them run at once."""
-    with kept_alive():
+    """Serve the deployment until this process is ended; at most `campaigns` of them run at once.
+
+    Whoever keeps this process is kept by it in turn.
+    """
+    with kept_alive(), watching(start_keeper_again, "keeper-keeper"):
         launch.serve(
             name=DEPLOYMENT,
             limit=campaigns,

@@ -218,6 +218,28 @@ def test_what_is_killed_comes_back_and_its_campaign_goes_on(
     assert states[:2] == ["CRASHED", "RUNNING"]
 
 
+def test_a_killed_keeper_is_brought_back_by_the_service_it_keeps(
+    service: Service, wait_until: Callable[[Callable[[], Any], str], Any]
+) -> None:
+    def comes_back(name: str) -> None:
+        before = service.command.daemon(name)[0]
+        before.send(signal.SIGKILL)
+        wait_until(lambda: service.command.daemon(name)[0] != before, name)
+        assert service.command.daemon(name)[0].is_alive
+
+    comes_back("keeper")
+    comes_back("page")  # by the new keeper
+
+
+def test_of_two_keepers_the_noted_one_stays(
+    service: Service, wait_until: Callable[[Callable[[], Any], str], Any]
+) -> None:
+    noted = service.command.daemon("keeper")[0]
+    other = service.command.start("flows.keeper")
+    assert other.wait(30) == 0
+    assert noted.is_alive
+
+
 def test_a_campaign_killed_before_it_read_what_to_do_begins_later_and_holds_nothing_up(
     service: Service, wait_until: Callable[[Callable[[], Any], str], Any]
 ) -> None:
