@@ -30,6 +30,7 @@ class _KernelFamily(TabularSurrogate):
 
         from surrogates.descent import descend
         from surrogates.kernel_sum import KernelSumGP
+        from surrogates.threads import one_thread
 
         x, y, noise = data.x.double(), data.y.double(), known_noise(data)
         categories = codes(data)
@@ -45,10 +46,11 @@ class _KernelFamily(TabularSurrogate):
                 reference=x,
             )
 
-        if len(x) <= LEARNING_ROWS:
-            return descend(model(slice(None)))
-        generator = torch.Generator().manual_seed(seed)
-        learned = descend(model(torch.randperm(len(x), generator=generator)[:LEARNING_ROWS]))
+        with one_thread():
+            if len(x) <= LEARNING_ROWS:
+                return descend(model(slice(None)))
+            generator = torch.Generator().manual_seed(seed)
+            learned = descend(model(torch.randperm(len(x), generator=generator)[:LEARNING_ROWS]))
         return learned.with_data(x, y, noise)
 
 

@@ -31,6 +31,7 @@ class _Trees(TabularSurrogate):
         import torch
 
         from surrogates.descent import descend
+        from surrogates.threads import one_thread
         from surrogates.tree_arrays import Trees
         from surrogates.tree_ensemble import Calibration, TreeEnsemble, novelty
 
@@ -64,7 +65,9 @@ class _Trees(TabularSurrogate):
         same = torch.from_numpy(group)
         distances[same.unsqueeze(0) == same.unsqueeze(1)] = torch.inf
         far = novelty(distances.amin(dim=-1))
-        model.factors = descend(Calibration(residual[judged], spread[judged], far[judged])).factors
+        with one_thread():
+            calibration = Calibration(residual[judged], spread[judged], far[judged])
+            model.factors = descend(calibration).factors
         return model
 
     @abstractmethod

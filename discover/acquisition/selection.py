@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -157,6 +157,8 @@ def _screened(
     """Rows of the `SHORTLIST` best candidates, each scored for itself, and how many were scored."""
     import torch
 
+    from surrogates.threads import one_thread
+
     started = time.monotonic()
     fast = belief.fast_screening()
     screening = belief.screening() if fast is None else fast
@@ -170,8 +172,11 @@ def _screened(
             return rows, part, *screening(torch.from_numpy(part.features))
 
     starts = np.random.default_rng(context.seed).permutation(range(0, len(scores), CHUNK)).tolist()
-    threads = 1 if fast is None else len(os.sched_getaffinity(0))
-    with closing(_in_order(screened, starts, threads)) as chunks:
+    threads = 1 if fast is None else min(len(os.sched_getaffinity(0)), MOST_THREADS)
+    with (
+        nullcontext() if threads < 2 else one_thread(),
+        closing(_in_order(screened, starts, threads)) as chunks,
+    ):
         for rows, part, mean, variance in chunks:
             if not bool(mean.isfinite().all()):
                 raise SurrogateError(NOT_FINITE)
@@ -191,7 +196,7 @@ def _in_order(work: Callable[[int], Chunk], items: Iterable[int], threads: int) 
         yield from map(work, items)
         return
     ahead: deque[Future[Chunk]] = deque()
-    with ThreadPoolExecutor(min(threads, MOST_THREADS)) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         try:
             for item in items:
                 ahead.append(pool.submit(work, item))

@@ -141,10 +141,7 @@ def measure(case: Case) -> dict[str, Any]:
 
     The pool is a memory map, as that of a campaign too large for memory would be.
     """
-    import torch
-
     import_libraries()
-    torch.set_num_threads(1)
     with tempfile.NamedTemporaryFile(suffix=".npy") as file:
         x, y, pool = case.problem()
         np.save(file, pool)
