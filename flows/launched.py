@@ -176,7 +176,7 @@ def last_polled(api_url: str) -> str | None:
 
     Raises ServerError where there is no deployment or nobody answers.
     """
-    polled = _ask(f"{api_url}{DEPLOYMENT}")["last_polled"]
+    polled = _ask(f"{api_url}{DEPLOYMENT}").get("last_polled")
     return None if polled is None else str(polled)
 
 

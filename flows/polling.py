@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from discover.errors import ServerError
 from discover.processes import Process
@@ -26,20 +27,20 @@ class Polling:
     def __init__(self, told: Callable[[str], None], silent_seconds: float = SILENT_SECONDS) -> None:
         self._told = told
         self._first_seconds = self._silent_seconds = silent_seconds
-        self._seen: tuple[Process, str | None] | None = None
+        self._seen: tuple[Process, str] | None = None
         self._since = 0.0
 
     def look(self) -> None:
         """Look at it once; what keeps Prefect's server from answering is waited for."""
         service = read_daemon("service")
-        if service is None or not service.process.is_alive or not answers(service.url):
+        polled = None
+        if service is not None and service.process.is_alive and answers(service.url):
+            with suppress(ServerError):
+                polled = last_polled(service.url)
+        if service is None or polled is None:
             self._seen = None
             return
-        try:
-            seen = service.process, last_polled(service.url)
-        except ServerError:
-            self._seen = None
-            return
+        seen = service.process, polled
         now = time.monotonic()
         if seen != self._seen:
             if self._seen is not None and seen[0] == self._seen[0]:
