@@ -83,6 +83,7 @@ def test_an_allocation_is_killed_and_nothing_is_lost_or_repeated(slurm, tmp_path
     (past,) = tmp_path.glob(f"slots/bulk/past/{killed.name}")
     assert json.loads((past / "exit.json").read_text())["cause"] == "lost"
     assert slurm.submitted() >= before + 3  # an array of two, and the probe of `submitted` itself
+    wait_until(lambda: not processes_in(begun[1]) or (begun[1] / "begun").exists(), "Slurm ends it")
     for job in jobs:
         (job / "go").touch()
     wait_until(lambda: states() == [ENDED] * 4, "all are done")
@@ -95,10 +96,19 @@ def test_an_allocation_is_killed_and_nothing_is_lost_or_repeated(slurm, tmp_path
 
 def kill_in(folder):
     """SIGKILL to the script of an allocation and to what serves as one, so that nobody notes anything."""
+    for process in processes_in(folder):
+        with suppress(OSError):
+            os.kill(process, signal.SIGKILL)
+
+
+def processes_in(folder):
+    """Processes whose working directory this is."""
+    found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if (process / "cwd").readlink() == folder:
-                os.kill(int(process.name), signal.SIGKILL)
+                found.append(int(process.name))
+    return found
 
 
 def test_an_allocation_that_waits_is_waited_for(slurm, tmp_path):
