@@ -405,8 +405,8 @@ class SQLiteStore(Store):
             raise StoreError(f"{self._path}: was opened for reading only")
         with self._lock, self._guard():
             connection = self._connection
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            try:  # a signal that comes while this waits is raised when the transaction has begun
+                connection.execute("BEGIN IMMEDIATE")
                 if fenced and self._fence is not None:
                     rules.check_lease_kept(self._lease(connection), self._fence)
                 yield connection

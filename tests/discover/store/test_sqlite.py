@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -174,6 +176,27 @@ def test_threads_share_a_store(path):
 
 
 # --- files that are not right ---------------------------------------------------------------------
+
+
+def test_a_signal_while_the_write_lock_is_waited_for_leaves_nothing_begun(path):
+    """It is raised once SQLite has the lock: what comes next must be able to take it again."""
+    with (
+        closing(open_store(path, "c")) as store,
+        closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+        unlocked = threading.Timer(0.6, other.execute, ["COMMIT"])
+        unlocked.start()
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                store.set_value("key", 1)
+        finally:
+            signal.signal(signal.SIGALRM, before)
+            unlocked.join()
+        store.set_value("key", 2)
+        assert store.value("key") == 2
 
 
 def test_a_newer_store_is_left_untouched(path):
