@@ -1,4 +1,4 @@
-"""Surrogates `gp-ard`, `gp-linear`, `bayesian-ridge` and `ilr`: one model, different terms."""
+"""The linear surrogates and the Gaussian processes with a trend or ARD: one model, different terms."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _KernelFamily(TabularSurrogate):
     """
 
     terms: ClassVar[tuple[str, ...]]
-    ard: bool = False
+    ard: ClassVar[bool] = False
 
     def fit_exact(self, data: TrainingData, seed: int) -> KernelSumGP:
         """Maximum a posteriori fit in float64; SurrogateError where the optimizer finds none."""
@@ -70,15 +70,22 @@ class InteractiveLinear(_KernelFamily):
     terms = ("descriptors", "categories", "interactions")
 
 
-class ARDGaussianProcess(_KernelFamily):
-    """Exact Gaussian process, Matérn-5/2 with a length scale for each descriptor around a shared one.
+class ARDRidge(_KernelFamily):
+    """Bayesian linear regression with a prior variance of its own for each coefficient.
 
-    With `linear` a linear trend besides, which goes on where the data end.
+    Automatic relevance determination: with many descriptors, few of which matter, the evidence leaves
+    the others out, and what is left extrapolates further.
     """
 
-    def __init__(self, *, linear: bool = False) -> None:
-        self.ard = True
-        self.terms = ("descriptors", "categories", "smooth") if linear else ("smooth",)  # type: ignore[misc]
+    terms = ("descriptors", "categories")
+    ard = True
+
+
+class ARDGaussianProcess(_KernelFamily):
+    """Exact Gaussian process, Matérn-5/2 with a length scale for each descriptor around a shared one."""
+
+    terms = ("smooth",)
+    ard = True
 
 
 class LinearGaussianProcess(_KernelFamily):
@@ -91,6 +98,13 @@ class LinearGaussianProcess(_KernelFamily):
     def __init__(self, *, interactions: bool = True) -> None:
         products = ("interactions",) if interactions else ()
         self.terms = ("descriptors", "categories", *products, "smooth")  # type: ignore[misc]
+
+
+class ARDLinearGaussianProcess(_KernelFamily):
+    """`gp-linear` that finds out which descriptors matter, to the trend and to the deviation alike."""
+
+    terms = ("descriptors", "categories", "interactions", "smooth")
+    ard = True
 
 
 def codes(data: TrainingData) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The BoTorch model behind `gp-ard`, `bayesian-ridge`, `ilr` and `gp-linear`: a sum of kernels."""
+"""The BoTorch model behind the linear surrogates and the GPs with ARD: a sum of kernels."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SMOOTH_ALONE = (math.log(0.5), 1.5)
 NOISE = (math.log(0.05), 2.0)
 """The same of the noise variance."""
 RELEVANCE = 1.0
-"""Width of the normal prior of a column's log length scale around the one that all share."""
+"""Width of the normal prior of the logarithm of the factor by which a column is divided."""
 
 
 class KernelSumGP(GaussianModel):
@@ -51,7 +51,10 @@ class KernelSumGP(GaussianModel):
     for each kind how far its coefficients may go, which keeps interactions from over-fitting.
 
     The smooth term has one length scale in the unit box with the prior of Hvarfner et al. (ICML 2024),
-    whose median grows as √d; with `ard` one a column, log-normal around the shared one.
+    whose median grows as √d. With `ard` every column is divided by a factor of its own, in all terms
+    alike, whose prior is log-normal around one: automatic relevance determination (Neal, Bayesian
+    Learning for Neural Networks (1996), sect. 1.2.5), which is a length scale a column for the smooth
+    term and a variance a coefficient for the linear ones.
     `noise` (n) are known standard deviations of the values, which add to the noise that is fitted.
     Descriptors are scaled as those of `reference` are, by default the data's own.
     """
@@ -89,11 +92,14 @@ class KernelSumGP(GaussianModel):
         self.box, self.score = unit_box(known), standard_score(known)
         self.register_buffer("shift", y.mean())
         self.register_buffer("scale", y.std())
-        self._norm = {
-            name: self._raw(name, known).square().sum(dim=-1).mean() for name in self._columns
-        }
-        n_lengths = int(varying.sum()) if ard else 0
         self._varying = varying
+        self.relevance = nn.Parameter(
+            torch.zeros(int(varying.sum()) if ard else 0, dtype=torch.float64)
+        )
+        self._norm = {
+            name: self._raw(name, known).detach().square().sum(dim=-1).mean()
+            for name in self._columns
+        }
         self._length_prior = (
             math.sqrt(2) + math.log(int(varying.sum())) / 2,
             math.sqrt(3),
@@ -106,7 +112,6 @@ class KernelSumGP(GaussianModel):
         self.log_variance = nn.Parameter(centres)
         self.log_noise = nn.Parameter(torch.tensor(NOISE[0], dtype=torch.float64))
         self.log_length = nn.Parameter(torch.tensor(mean - std, dtype=torch.float64))
-        self.relevance = nn.Parameter(torch.zeros(n_lengths, dtype=torch.float64))
         self._solved: tuple[Tensor, Tensor] | None = None
 
     def loss(self) -> Tensor:
@@ -125,12 +130,11 @@ class KernelSumGP(GaussianModel):
         return loss
 
     def _prior(self) -> Tensor:
-        loss = _normal(self.log_noise, *NOISE)
+        loss = _normal(self.log_noise, *NOISE) + _normal(self.relevance, 0.0, RELEVANCE).sum()
         for variance, prior in zip(self.log_variance, self._amplitudes, strict=True):
             loss = loss + _normal(variance, *prior)
         if "smooth" in self.terms:
             loss = loss + _normal(self.log_length, *self._length_prior)
-            loss = loss + _normal(self.relevance, 0.0, RELEVANCE).sum()
         return loss
 
     def moments(self, x: Tensor, *, observation_noise: bool = False) -> tuple[Tensor, Tensor]:
@@ -179,9 +183,11 @@ class KernelSumGP(GaussianModel):
         return noise
 
     def _raw(self, kind: str, x: Tensor) -> Tensor:
-        return cast("Tensor", (self.score if kind == "descriptors" else self.box).transform(x))[
-            ..., self._columns[kind]
-        ]
+        columns = self._columns[kind]
+        scaled = (self.score if kind == "descriptors" else self.box).transform(x)[..., columns]
+        if len(self.relevance):
+            scaled = scaled / self.relevance[columns[self._varying]].exp()
+        return cast("Tensor", scaled)
 
     def covariance(self, one: Tensor, two: Tensor) -> Tensor:
         """Prior covariance (b x q x p) of the function at `one` (b x q x d) and `two` (b x p x d)."""
@@ -232,8 +238,9 @@ class KernelSumGP(GaussianModel):
             "noise_std": float(self.scale * self.noise_variance.sqrt()),
         }
         if "smooth" in self.terms:
-            lengths = self.lengths
-            found["length_scales"] = lengths.flatten().tolist()
+            found["length_scales"] = self.lengths.flatten().tolist()
+        elif len(self.relevance):
+            found["relevances"] = (-self.relevance).exp().tolist()
         return found
 
     def dump(self) -> tuple[dict[str, JsonValue], dict[str, Tensor]]:

@@ -13,7 +13,10 @@ from surrogates.screening import screening_of
 DATA, POOL, PENDING = example_data(40), example_data(60, seed=3).x, example_data(4, seed=9).x
 
 
-@pytest.mark.parametrize("name", ["gp", "gp-ard", "gp-linear", "bayesian-ridge", "sparse-gp"])
+@pytest.mark.parametrize(
+    "name",
+    ["gp", "gp-ard", "gp-linear", "gp-ard-linear", "bayesian-ridge", "ard-ridge", "sparse-gp"],
+)
 @pytest.mark.parametrize("pending", [PENDING[:0], PENDING], ids=["idle", "pending"])
 def test_it_agrees_with_the_posterior(name: str, pending: torch.Tensor) -> None:
     model = plugins.create("surrogates", name).fit(DATA, 0)
