@@ -44,7 +44,15 @@ PAIRS = 2
 """Parts of each split, at most, that are held out."""
 SMALLEST = 0.05
 """A family that weighs less than this in every regime is left out."""
-FAMILIES = ("bayesian-ridge", "ilr", "gp-linear", "gp-ard", "gp-ard-linear", "random-forest")
+FAMILIES = (
+    "bayesian-ridge",
+    "ilr",
+    "gp-linear",
+    "gp-ard-linear",
+    "gp-ard",
+    "gp",
+    "random-forest",
+)
 
 
 @dataclass(frozen=True)
