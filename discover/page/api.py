@@ -10,7 +10,16 @@ from fastapi.responses import PlainTextResponse, Response
 from fastapi.security import HTTPBearer
 
 from discover.errors import DiscoverError
-from discover.page import answers, candidates, curves, jobs, orders, overview, viewer
+from discover.page import (
+    answers,
+    candidate_answers,
+    candidates,
+    curves,
+    jobs,
+    orders,
+    overview,
+    viewer,
+)
 from discover.page.access import COOKIE, Access
 from discover.page.catalogue import Catalogue, OpenCampaign
 from discover.page.orders import Launcher
@@ -114,19 +123,19 @@ def make_api(catalogue: Catalogue, launcher: Launcher, access: Access) -> APIRou
     @api.get("/campaigns/{name}/candidates", tags=["candidates"])
     def candidate_list(
         one: Opened, offset: Offset = 0, limit: Limit = 100, state: CandidateState | None = None
-    ) -> answers.Candidates:
+    ) -> candidate_answers.Candidates:
         """Candidates in the order they were proposed."""
         return candidates.candidate_list(one, offset, limit, state)
 
     @api.get("/campaigns/{name}/candidates/{candidate}", tags=["candidates"])
-    def candidate(one: Opened, candidate: CandidateId) -> answers.CandidateAnswer:
+    def candidate(one: Opened, candidate: CandidateId) -> candidate_answers.CandidateAnswer:
         """One candidate with its way from generator to observation."""
         return candidates.candidate_answer(one, candidate)
 
     @api.get("/campaigns/{name}/candidates/{candidate}/shape", tags=["candidates"])
     def shape(
         one: Opened, candidate: CandidateId, repeat: Annotated[int, Query(ge=1, le=4)] = 1
-    ) -> answers.Shape:
+    ) -> candidate_answers.Shape:
         """Atoms, bonds and cell for a three-dimensional viewer."""
         return viewer.shape(one.store.candidate(candidate), (repeat, repeat, repeat))
 
@@ -145,15 +154,15 @@ def make_api(catalogue: Catalogue, launcher: Launcher, access: Access) -> APIRou
     @api.get("/campaigns/{name}/jobs", tags=["jobs"])
     def job_table(
         one: Opened, offset: Offset = 0, limit: Limit = 100, state: CalculationState | None = None
-    ) -> answers.Jobs:
+    ) -> candidate_answers.Jobs:
         """The job table, the latest pick first, with reasons of failures."""
         return jobs.jobs(one, offset, limit, state)
 
     @api.get("/campaigns/{name}/jobs/{job}", tags=["jobs"])
-    def job(one: Opened, job: JobId) -> answers.JobAnswer:
+    def job(one: Opened, job: JobId) -> candidate_answers.JobAnswer:
         """One job and the files in its directory."""
         (row,) = jobs.job_rows(one, [one.store.calculation(job)])
-        return answers.JobAnswer(job=row, files=tuple(jobs.job_files(one.folder, job)))
+        return candidate_answers.JobAnswer(job=row, files=tuple(jobs.job_files(one.folder, job)))
 
     @api.get(
         "/campaigns/{name}/jobs/{job}/files/{file}", tags=["jobs"], response_class=PlainTextResponse
@@ -164,7 +173,7 @@ def make_api(catalogue: Catalogue, launcher: Launcher, access: Access) -> APIRou
         return _file(path, whole=whole)
 
     @api.get("/campaigns/{name}/quarantine", tags=["labels"])
-    def quarantine(one: Opened) -> list[answers.Label]:
+    def quarantine(one: Opened) -> list[candidate_answers.Label]:
         """Labels in quarantine, with their reasons: those to be decided on first."""
         return jobs.quarantine_list(one)
 

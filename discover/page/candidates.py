@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from discover.calculations.phonons import SPECTRA
 from discover.errors import NotServedError
-from discover.page.answers import CandidateAnswer, CandidateRow, Candidates, ProvenanceStep
+from discover.page.candidate_answers import (
+    CandidateAnswer,
+    CandidateRow,
+    Candidates,
+    ProvenanceStep,
+)
 from discover.page.catalogue import OpenCampaign
 from discover.page.jobs import job_file, job_rows, label
 from discover.records import Calculation, Candidate, CandidateState, Observation

@@ -9,7 +9,7 @@ from pathlib import Path
 from discover.dispatch.local_job import LOG
 from discover.errors import NotServedError
 from discover.folder import CampaignFolder
-from discover.page.answers import JobFile, JobRow, Jobs, Label
+from discover.page.candidate_answers import JobFile, JobRow, Jobs, Label
 from discover.page.catalogue import OpenCampaign
 from discover.records import Calculation, CalculationState, Observation
 from discover.report.findings import Findings

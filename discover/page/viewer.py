@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from discover.errors import NotServedError, StructureError
-from discover.page.answers import Atom, Shape
+from discover.page.candidate_answers import Atom, Shape
 from discover.records import Candidate
 from discover.structures.composition import Composition
 from discover.structures.crystal import Crystal
