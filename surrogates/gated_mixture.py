@@ -13,6 +13,7 @@ import torch
 from surrogates.domain import Domain
 from surrogates.gaussian import GaussianModel, joint_moments
 from surrogates.persistence import dump, restore
+from surrogates.screening import screening_of
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from surrogates.base import TrainingData
+    from surrogates.screening import Screening
 
 EDGE = 0.1
 """Part of the known values at each end of their range that counts as its edge."""
@@ -95,15 +97,7 @@ class GatedMixture(GaussianModel):
         ]
         means = torch.stack([mean for mean, _ in with_noise])
         stated = torch.stack([own.diagonal(dim1=-2, dim2=-1) for _, own in with_noise])
-        stated = stated.clamp_min(torch.finfo(stated.dtype).tiny)
-        of_edge = self._weights[1].reshape(-1, *[1] * (means.ndim - 1))
-        shares = self.gate(x, (_normalized(of_edge / stated) * means).sum(dim=0))
-        stacked = torch.tensordot(self._weights.T, shares, dims=1)
-        squares = torch.tensordot((self._weights * self._scales.square()).T, shares, dims=1)
-        squares = squares / stacked.clamp_min(torch.finfo(stacked.dtype).tiny)
-        weights = _normalized(
-            stacked / (squares * stated).clamp_min(torch.finfo(stated.dtype).tiny)
-        )
+        weights, squares = self._believed(x, means, stated)
         parts = (
             with_noise
             if observation_noise
@@ -116,6 +110,42 @@ class GatedMixture(GaussianModel):
             scale = variance.sqrt()
             covariance = covariance + scale.unsqueeze(-1) * own * scale.unsqueeze(-2)
         return mean, covariance
+
+    def screening(self, pending: Tensor) -> Screening | None:
+        """That of the mixture, where every member has its own; their noise is taken to be constant."""
+        parts = [screening_of(member, pending) for member in self.members.values()]
+        one = self.gate.domain.x[:1]
+        noise = torch.stack(
+            [
+                joint_moments(member, one, observation_noise=True)[1]
+                - joint_moments(member, one)[1]
+                for member in self.members.values()
+            ]
+        ).reshape(-1, 1)
+
+        def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+            answers = [part(x) for part in parts if part is not None]
+            means, variances = (torch.stack(part) for part in zip(*answers, strict=True))
+            weights, squares = self._believed(x, means, variances + noise)
+            mean = (weights * means).sum(dim=0)
+            spread = (means - mean).square()
+            return mean, (weights * (squares * variances + spread)).sum(dim=0)
+
+        return None if None in parts else moments
+
+    def _believed(self, x: Tensor, means: Tensor, stated: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights w_f and squared scales s_f² (f x b x q) at `x` (b x q x d).
+
+        From the members' means and stated variances of a value (f x b x q).
+        """
+        stated = stated.clamp_min(torch.finfo(stated.dtype).tiny)
+        of_edge = self._weights[1].reshape(-1, *[1] * (means.ndim - 1))
+        shares = self.gate(x, (_normalized(of_edge / stated) * means).sum(dim=0))
+        stacked = torch.tensordot(self._weights.T, shares, dims=1)
+        squares = torch.tensordot((self._weights * self._scales.square()).T, shares, dims=1)
+        squares = squares / stacked.clamp_min(torch.finfo(stacked.dtype).tiny)
+        precise = stacked / (squares * stated).clamp_min(torch.finfo(stated.dtype).tiny)
+        return _normalized(precise), squares
 
     @property
     def details(self) -> dict[str, JsonValue]:

@@ -31,10 +31,9 @@ def test_it_agrees_with_the_posterior(name: str, pending: torch.Tensor) -> None:
     assert float(error.max()) < 0.03 * spread
 
 
-@pytest.mark.parametrize("name", ["random-forest", "mixture"])
+@pytest.mark.parametrize("name", ["random-forest", "mixture", "auto"])
 def test_trees_and_mixtures_believe_pending_results_only_when_they_pick(name: str) -> None:
-    options = {"members": ["gp-linear", "random-forest"]} if name == "mixture" else {}
-    model = plugins.create("surrogates", name, options).fit(DATA, 0)
+    model = plugins.create("surrogates", name).fit(DATA, 0)
     screening = screening_of(model, PENDING[:0])
     assert screening is not None
     with torch.no_grad():
