@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,13 +16,15 @@ from surrogates.base import Surrogate, TrainingData
 from surrogates.calibration import scale_of
 from surrogates.mixture import stacking_weights
 from surrogates.splits import SPLITS, Pairs
-from surrogates.tabular import TabularSurrogate, can_be_fitted
+from surrogates.tabular import TabularSurrogate
 from surrogates.validation import (
     HeldOut,
+    Question,
+    Respondent,
     data_hash,
-    folds_of,
+    held_out_each,
+    in_turn,
     log_density,
-    predict,
     subset,
     with_known_noise,
 )
@@ -30,7 +32,7 @@ from surrogates.validation import (
 if TYPE_CHECKING:
     from botorch.models.model import Model
 
-    from surrogates.gated_mixture import GatedMixture
+    from surrogates.gated_mixture import Blend, GatedMixture
 
 Array = npt.NDArray[np.float64]
 
@@ -68,6 +70,17 @@ class Judgement:
     scales: Array
     figures: dict[str, JsonValue]
 
+    def blend(self, data: TrainingData, names: Sequence[str]) -> Blend:
+        """Of these families, fitted on the rows of `data`."""
+        import torch
+
+        from surrogates.gated_mixture import Blend, Gate
+
+        kept = [self.families.index(name) for name in names]
+        weights = torch.from_numpy(self.weights[:, kept])
+        scales = torch.from_numpy(self.scales[:, kept])
+        return Blend(weights / weights.sum(dim=1, keepdim=True), scales, Gate.of(data))
+
 
 class Auto(TabularSurrogate):
     """Several families, judged on this campaign's own data and mixed by regime.
@@ -93,15 +106,14 @@ class Auto(TabularSurrogate):
         }
         self._every = every
         self._rows = rows
+        self.respondent: Respondent = in_turn
         self._judged: tuple[tuple[str, int], Judgement] | None = None
 
     def fit_exact(self, data: TrainingData, seed: int) -> GatedMixture:
         """Fits all families that weigh something; SurrogateError where none can be."""
-        return self._assembled(data, seed, self._judgement(data, seed))
+        from surrogates.gated_mixture import GatedMixture
 
-    def _assembled(self, data: TrainingData, seed: int, judgement: Judgement) -> GatedMixture:
-        from surrogates.gated_mixture import Gate, GatedMixture
-
+        judgement = self._judgement(data, seed)
         models: dict[str, Model] = {}
         refused: dict[str, JsonValue] = {}
         for name in judgement.families:
@@ -111,31 +123,31 @@ class Auto(TabularSurrogate):
                 refused[name] = str(error)
         if not models:
             raise SurrogateError(f"no family can be fitted: {refused}")
-        kept = [judgement.families.index(name) for name in models]
-        weights = judgement.weights[:, kept]
-        return GatedMixture(
-            models,
-            weights / weights.sum(axis=1, keepdims=True),
-            judgement.scales[:, kept],
-            Gate.of(data),
-            {**judgement.figures, "refused": refused},
-        )
+        blend = judgement.blend(data, list(models))
+        return GatedMixture(models, blend, {**judgement.figures, "refused": refused})
 
     def held_out(self, data: TrainingData, seed: int, folds: int) -> HeldOut:
         """Predictions for rows that the families have not seen; the weights, few numbers, have."""
+        import torch
+
         data = self.without_bounds(data, seed)
         judgement = self._judgement(data, seed)
-        fold = folds_of(data, seed, folds)
-        mean, std = np.full((2, len(fold)), np.nan)
+        kept = {name: self._families[name] for name in judgement.families}
+        parts = held_out_each(kept, data, seed, folds, self.respondent)
+        means = torch.from_numpy(np.stack([part.mean for part in parts]))
+        variances = torch.from_numpy(np.stack([part.std for part in parts])).square()
+        fold, (mean, std) = parts[0].fold, np.full((2, len(data)), np.nan)
         for k in range(int(fold.max()) + 1):
             inside = (fold == k) & data.at_target.numpy()
-            if not inside.any():
-                continue
-            known = subset(data, ~inside)
-            if not can_be_fitted(known):
+            rows = torch.from_numpy(inside)
+            answered = means[:, rows].isfinite().all(dim=1).tolist()
+            names = [name for name, done in zip(kept, answered, strict=True) if done]
+            if not inside.any() or not names:
                 continue  # these rows stay not a number, as in any validation
-            model = self._assembled(known, seed, judgement)
-            mean[inside], std[inside] = predict(model, data.x[inside])
+            blend = judgement.blend(subset(data, ~inside), names)
+            own = means[answered][:, rows], variances[answered][:, rows]
+            found, variance = blend.singly(data.x[rows].double(), *own, torch.zeros(1).double())
+            mean[inside], std[inside] = found.numpy(), variance.sqrt().numpy()
         return HeldOut(mean, std, fold)
 
     def _judgement(self, data: TrainingData, seed: int) -> Judgement:
@@ -146,15 +158,22 @@ class Auto(TabularSurrogate):
         question = data_hash(deciding), seed
         asked, judgement = self._judged or (None, None)
         if judgement is None or asked != question:
-            judgement = judge_families(self._families, deciding, seed, self._rows)
+            judgement = judge_families(self._families, deciding, seed, self._rows, self.respondent)
             self._judged = question, judgement
         return judgement
 
 
 def judge_families(
-    families: Mapping[str, Surrogate], data: TrainingData, seed: int, rows: int
+    families: Mapping[str, Surrogate],
+    data: TrainingData,
+    seed: int,
+    rows: int,
+    respondent: Respondent = in_turn,
 ) -> Judgement:
-    """Weights and scales of families in each of the `REGIMES`, from at most `rows` of the data."""
+    """Weights and scales of families in each of the `REGIMES`, from at most `rows` of the data.
+
+    The `respondent` makes the fits that this takes.
+    """
     import torch
 
     if len(data) > rows:
@@ -167,7 +186,7 @@ def judge_families(
     for r, (regime, splits) in enumerate(REGIMES.items()):
         observed, means, stds = [], [], []
         for split in splits:
-            y, mean, std = _predictions(families, data, pairs[split], seed)
+            y, mean, std = _predictions(families, data, pairs[split], seed, respondent)
             for f, name in enumerate(families):
                 score = crps(y, mean[:, f], std[:, f])
                 errors[name][split] = float(score.mean()) if np.isfinite(score).any() else None
@@ -225,31 +244,38 @@ def _pairs(data: TrainingData, seed: int) -> dict[str, Pairs]:
 
 
 def _predictions(
-    families: Mapping[str, Surrogate], data: TrainingData, pairs: Pairs, seed: int
+    families: Mapping[str, Surrogate],
+    data: TrainingData,
+    pairs: Pairs,
+    seed: int,
+    respondent: Respondent,
 ) -> tuple[Array, Array, Array]:
     """Targets (n), means and standard deviations (n x families) of all held-out rows.
 
-    Not a number where a family could not be fitted.
+    Not a number where a family could not be fitted: its CRPS in the figures says so.
     """
     import torch
 
-    observed, means, stds = [np.zeros(0)], [], []
-    for train, test in pairs:
-        known, asked = data.rows(torch.from_numpy(train)), torch.from_numpy(test)
-        mean, std = np.full((2, len(test), len(families)), np.nan)
-        for f, family in enumerate(families.values()):
-            try:
-                model = family.fit(known, seed)
-            except SurrogateError:
-                continue  # not a number: its CRPS in the figures says so
-            mean[:, f], std[:, f] = predict(model, data.x[asked])
-            std[:, f] = with_known_noise(std[:, f], data.rows(asked))
-        observed.append(data.y[asked, 0].double().numpy())
+    parts = [(data.rows(torch.from_numpy(a)), data.rows(torch.from_numpy(b))) for a, b in pairs]
+    answers = iter(
+        respondent(
+            [
+                Question(family, name, known, asked.x, seed)
+                for known, asked in parts
+                for name, family in families.items()
+            ]
+        )
+    )
+    nothing = np.zeros((0, len(families)))
+    observed, means, stds = [np.zeros(0)], [nothing], [nothing]
+    for _, asked in parts:
+        mean, std = np.full((2, len(asked), len(families)), np.nan)
+        for f in range(len(families)):
+            answer = next(answers)
+            if answer is not None:
+                mean[:, f], std[:, f] = answer
+                std[:, f] = with_known_noise(std[:, f], asked)
+        observed.append(asked.y[:, 0].double().numpy())
         means.append(mean)
         stds.append(std)
-    nothing = np.zeros((0, len(families)))
-    return (
-        np.concatenate(observed),
-        np.concatenate([nothing, *means]),
-        np.concatenate([nothing, *stds]),
-    )
+    return np.concatenate(observed), np.concatenate(means), np.concatenate(stds)

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from surrogates.domain import Domain
@@ -59,6 +57,47 @@ class Gate:
         return torch.stack([(1 - edge) * (1 - novel), edge, (1 - edge) * novel])
 
 
+@dataclass(frozen=True)
+class Blend:
+    """How far each family is believed: `weights` and `scales` (regime x family), and the gate.
+
+    With the shares g_r(x) of the regimes, weights u_rf and scales s_rf of the families, u_f = Σ g_r u_rf
+    and s_f² = Σ g_r u_rf s_rf² / u_f. A family that is unsure of a candidate is believed less there: its
+    weight is w_f ∝ u_f / (s_f² σ_f²), σ_f² the variance that it states for a value (as in the generalized
+    product of experts, Cao and Fleet, arXiv 1410.7827 (2014)).
+    """
+
+    weights: Tensor
+    scales: Tensor
+    gate: Gate
+
+    def __call__(self, x: Tensor, means: Tensor, stated: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights w_f and squared scales s_f² (f x b x q) at `x` (b x q x d).
+
+        From the families' means and stated variances of a value (f x b x q).
+        """
+        stated = stated.clamp_min(torch.finfo(stated.dtype).tiny)
+        of_edge = self.weights[1].reshape(-1, *[1] * (means.ndim - 1))
+        shares = self.gate(x, (_normalized(of_edge / stated) * means).sum(dim=0))
+        stacked = torch.tensordot(self.weights.T, shares, dims=1)
+        squares = torch.tensordot((self.weights * self.scales.square()).T, shares, dims=1)
+        squares = squares / stacked.clamp_min(torch.finfo(stacked.dtype).tiny)
+        precise = stacked / (squares * stated).clamp_min(torch.finfo(stated.dtype).tiny)
+        return _normalized(precise), squares
+
+    def singly(
+        self, x: Tensor, means: Tensor, variances: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Mean and variance (n) at single points `x` (n x d), of the families' (f x n).
+
+        `noise` (f x 1) is what a value's variance has beyond `variances`.
+        """
+        weights, squares = self(x, means, variances + noise)
+        mean = (weights * means).sum(dim=0)
+        spread = (means - mean).square()
+        return mean, (weights * (squares * variances + spread)).sum(dim=0)
+
+
 def _normalized(weights: Tensor) -> Tensor:
     """Weights (f x b x q) that add up to one over the families."""
     return weights / weights.sum(dim=0)
@@ -67,27 +106,17 @@ def _normalized(weights: Tensor) -> Tensor:
 class GatedMixture(GaussianModel):
     """The Gaussian with the moments of a mixture whose weights depend on where a candidate is.
 
-    With the shares g_r(x) of the regimes, weights u_rf and scales s_rf of the families, u_f = Σ g_r u_rf
-    and s_f² = Σ g_r u_rf s_rf² / u_f. A family that is unsure of a candidate is believed less there: its
-    weight is w_f ∝ u_f / (s_f² σ_f²), σ_f² the variance that it states for a value (as in the generalized
-    product of experts, Cao and Fleet, arXiv 1410.7827 (2014)). Mean Σ w_f m_f, covariance
+    With the weights w_f and scales s_f of its `Blend`: mean m = Σ w_f m_f, covariance
     Σ_f √(w_f w_f') s_f s_f' C_f + √(w_f w_f') (m_f - m)(m_f' - m'): a mixture's at a single point, and
     positive definite between points.
     """
 
     def __init__(
-        self,
-        members: Mapping[str, Model],
-        weights: npt.NDArray[np.float64],
-        scales: npt.NDArray[np.float64],
-        gate: Gate,
-        figures: Mapping[str, JsonValue],
+        self, members: Mapping[str, Model], blend: Blend, figures: Mapping[str, JsonValue]
     ) -> None:
         super().__init__()
         self.members = dict(members)
-        self.gate = gate
-        self._weights = torch.as_tensor(weights, dtype=torch.float64)
-        self._scales = torch.as_tensor(scales, dtype=torch.float64)
+        self.blend = blend
         self._figures = dict(figures)
 
     def moments(self, x: Tensor, *, observation_noise: bool = False) -> tuple[Tensor, Tensor]:
@@ -97,7 +126,7 @@ class GatedMixture(GaussianModel):
         ]
         means = torch.stack([mean for mean, _ in with_noise])
         stated = torch.stack([own.diagonal(dim1=-2, dim2=-1) for _, own in with_noise])
-        weights, squares = self._believed(x, means, stated)
+        weights, squares = self.blend(x, means, stated)
         parts = (
             with_noise
             if observation_noise
@@ -114,7 +143,7 @@ class GatedMixture(GaussianModel):
     def screening(self, pending: Tensor) -> Screening | None:
         """That of the mixture, where every member has its own; their noise is taken to be constant."""
         parts = [screening_of(member, pending) for member in self.members.values()]
-        one = self.gate.domain.x[:1]
+        one = self.blend.gate.domain.x[:1]
         noise = torch.stack(
             [
                 joint_moments(member, one, observation_noise=True)[1]
@@ -126,26 +155,9 @@ class GatedMixture(GaussianModel):
         def moments(x: Tensor) -> tuple[Tensor, Tensor]:
             answers = [part(x) for part in parts if part is not None]
             means, variances = (torch.stack(part) for part in zip(*answers, strict=True))
-            weights, squares = self._believed(x, means, variances + noise)
-            mean = (weights * means).sum(dim=0)
-            spread = (means - mean).square()
-            return mean, (weights * (squares * variances + spread)).sum(dim=0)
+            return self.blend.singly(x, means, variances, noise)
 
         return None if None in parts else moments
-
-    def _believed(self, x: Tensor, means: Tensor, stated: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights w_f and squared scales s_f² (f x b x q) at `x` (b x q x d).
-
-        From the members' means and stated variances of a value (f x b x q).
-        """
-        stated = stated.clamp_min(torch.finfo(stated.dtype).tiny)
-        of_edge = self._weights[1].reshape(-1, *[1] * (means.ndim - 1))
-        shares = self.gate(x, (_normalized(of_edge / stated) * means).sum(dim=0))
-        stacked = torch.tensordot(self._weights.T, shares, dims=1)
-        squares = torch.tensordot((self._weights * self._scales.square()).T, shares, dims=1)
-        squares = squares / stacked.clamp_min(torch.finfo(stacked.dtype).tiny)
-        precise = stacked / (squares * stated).clamp_min(torch.finfo(stated.dtype).tiny)
-        return _normalized(precise), squares
 
     @property
     def details(self) -> dict[str, JsonValue]:
@@ -161,16 +173,16 @@ class GatedMixture(GaussianModel):
         """For `surrogates.persistence`: the members' own, each under its name, and the gate's rows."""
         members: dict[str, JsonValue] = {}
         tensors = {
-            "weights": self._weights,
-            "scales": self._scales,
-            "domain": self.gate.domain.x,
+            "weights": self.blend.weights,
+            "scales": self.blend.scales,
+            "domain": self.blend.gate.domain.x,
         }
         for name, member in self.members.items():
             members[name], own = dump(member)
             tensors |= {f"members/{name}/{key}": value for key, value in own.items()}
         settings: dict[str, JsonValue] = {
             "members": members,
-            "edges": [self.gate.low, self.gate.high],
+            "edges": [self.blend.gate.low, self.blend.gate.high],
             "figures": self._figures,
         }
         return settings, tensors
@@ -184,10 +196,5 @@ class GatedMixture(GaussianModel):
             own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
             members[name] = restore(described, own)
         low, high = settings["edges"]
-        return cls(
-            members,
-            tensors["weights"].numpy(),
-            tensors["scales"].numpy(),
-            Gate(Domain(tensors["domain"]), low, high),
-            settings["figures"],
-        )
+        gate = Gate(Domain(tensors["domain"]), low, high)
+        return cls(members, Blend(tensors["weights"], tensors["scales"], gate), settings["figures"])

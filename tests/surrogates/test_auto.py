@@ -5,7 +5,7 @@ import torch
 from surrogates import TrainingData
 from surrogates.auto import REGIMES, Auto, crps
 from surrogates.conformance import TabularConformance, example_data
-from surrogates.gated_mixture import Gate, GatedMixture
+from surrogates.gated_mixture import Blend, Gate, GatedMixture
 from surrogates.gaussian import GaussianModel
 
 
@@ -67,8 +67,8 @@ class Steady(GaussianModel):
 def test_who_is_unsure_of_a_candidate_is_believed_less_there():
     data = example_data(30)
     members = {"sure": Steady(1.0, 0.1), "unsure": Steady(5.0, 10.0)}
-    equal = np.full((len(REGIMES), 2), 0.5)
-    model = GatedMixture(members, equal, np.ones_like(equal), Gate.of(data), {})
+    equal = torch.full((len(REGIMES), 2), 0.5).double()
+    model = GatedMixture(members, Blend(equal, torch.ones_like(equal), Gate.of(data)), {})
     mean, covariance = model.moments(data.x[:3].double())
     shares = np.array([1 / 0.1, 1 / 10.0]) / (1 / 0.1 + 1 / 10.0)
     expected = float(shares @ [1.0, 5.0])
@@ -77,8 +77,10 @@ def test_who_is_unsure_of_a_candidate_is_believed_less_there():
     own = float(shares @ [0.1, 10.0])
     torch.testing.assert_close(covariance.diagonal(), torch.full((3,), own + spread).double())
     # one whose held-out errors were ten times what it states is believed like one that says so
-    humbled = np.tile([10.0, 1.0], (len(REGIMES), 1))
-    mean, _ = GatedMixture(members, equal, humbled, Gate.of(data), {}).moments(data.x[:3].double())
+    humbled = torch.tensor([10.0, 1.0]).double().repeat(len(REGIMES), 1)
+    mean, _ = GatedMixture(members, Blend(equal, humbled, Gate.of(data)), {}).moments(
+        data.x[:3].double()
+    )
     torch.testing.assert_close(mean, torch.full((3,), 3.0).double())
 
 
