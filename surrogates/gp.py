@@ -35,16 +35,23 @@ class GaussianProcess(TabularSurrogate):
         from surrogates.descent import descend
         from surrogates.exact_gp import SharedScaleGP
         from surrogates.kernel_sum import KernelSumGP
+        from surrogates.threads import one_thread
 
         noise = known_noise(data)
         if noise is not None:
             x, y = data.x.double(), data.y.double()
-            return descend(KernelSumGP(x, y, noise, terms=("smooth",)))
+            with one_thread():
+                return descend(KernelSumGP(x, y, noise, terms=("smooth",)))
         model = SharedScaleGP(data.x.double(), data.y.double())
         likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
         try:
             # seeded, since a failed attempt is repeated from a draw of the prior
-            with manual_seed(seed), max_cholesky_size(len(data.x)), torch.enable_grad():
+            with (
+                manual_seed(seed),
+                max_cholesky_size(len(data.x)),
+                torch.enable_grad(),
+                one_thread(),
+            ):
                 fit_gpytorch_mll(likelihood)
         except ModelFittingError as error:
             raise SurrogateError(f"the Gaussian process could not be fitted: {error}") from error
