@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from discover.errors import SurrogateError
 from surrogates.base import TrainingData
+from surrogates.kernel_families import LEARNING_ROWS, SmoothGaussianProcess
 from surrogates.tabular import TabularSurrogate, known_noise
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ class GaussianProcess(TabularSurrogate):
     def fit_exact(self, data: TrainingData, seed: int) -> Model:
         """Maximum a posteriori fit in float64; SurrogateError where the optimizer finds none.
 
-        Known noise needs a noise of its own for each row: such data get the same kernel in a
-        `KernelSumGP`.
+        Known noise needs a noise of its own for each row, and with many rows a part of them has to set
+        the parameters: such data get the same kernel in a `KernelSumGP`.
         """
         import torch
         from botorch.exceptions import ModelFittingError
@@ -32,16 +33,11 @@ class GaussianProcess(TabularSurrogate):
         from gpytorch.mlls import ExactMarginalLogLikelihood
         from linear_operator.settings import max_cholesky_size
 
-        from surrogates.descent import descend
         from surrogates.exact_gp import SharedScaleGP
-        from surrogates.kernel_sum import KernelSumGP
         from surrogates.threads import one_thread
 
-        noise = known_noise(data)
-        if noise is not None:
-            x, y = data.x.double(), data.y.double()
-            with one_thread():
-                return descend(KernelSumGP(x, y, noise, terms=("smooth",)))
+        if known_noise(data) is not None or len(data) > LEARNING_ROWS:
+            return SmoothGaussianProcess().fit_exact(data, seed)
         model = SharedScaleGP(data.x.double(), data.y.double())
         likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
         try:

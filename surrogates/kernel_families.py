@@ -81,10 +81,15 @@ class ARDRidge(_KernelFamily):
     ard = True
 
 
-class ARDGaussianProcess(_KernelFamily):
-    """Exact Gaussian process, Matérn-5/2 with a length scale for each descriptor around a shared one."""
+class SmoothGaussianProcess(_KernelFamily):
+    """Exact Gaussian process, Matérn-5/2 with one length scale for all descriptors."""
 
     terms = ("smooth",)
+
+
+class ARDGaussianProcess(SmoothGaussianProcess):
+    """Exact Gaussian process, Matérn-5/2 with a length scale for each descriptor around a shared one."""
+
     ard = True
 
 
