@@ -31,7 +31,6 @@ class GaussianProcess(TabularSurrogate):
         from botorch.fit import fit_gpytorch_mll
         from botorch.utils.sampling import manual_seed
         from gpytorch.mlls import ExactMarginalLogLikelihood
-        from linear_operator.settings import max_cholesky_size
 
         from surrogates.exact_gp import SharedScaleGP
         from surrogates.threads import one_thread
@@ -42,12 +41,7 @@ class GaussianProcess(TabularSurrogate):
         likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
         try:
             # seeded, since a failed attempt is repeated from a draw of the prior
-            with (
-                manual_seed(seed),
-                max_cholesky_size(len(data.x)),
-                torch.enable_grad(),
-                one_thread(),
-            ):
+            with manual_seed(seed), torch.enable_grad(), one_thread():
                 fit_gpytorch_mll(likelihood)
         except ModelFittingError as error:
             raise SurrogateError(f"the Gaussian process could not be fitted: {error}") from error
