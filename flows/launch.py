@@ -10,7 +10,6 @@ from prefect.states import Failed
 from pydantic import Field
 
 from discover.campaign import (
-    Budget,
     CalculationSettings,
     CampaignSpec,
     Dispatch,
@@ -74,7 +73,7 @@ class RemoteCampaignSpec(CampaignSpec):
     persist_result=False,
 )
 def launch(campaign: RemoteCampaignSpec) -> State[Any]:
-    """Run a campaign from the form; one that exists under this name is resumed, its limits raised.
+    """Run a campaign from the form; one that exists under this name is resumed.
 
     Its folder is `campaigns/NAME` in the service's home. The run fails, saying why, where a plug-in is
     a file, and where the name belongs to a campaign that differs in more than its budget.
@@ -96,27 +95,13 @@ def _made(campaign: RemoteCampaignSpec) -> CampaignFolder:
     spec = CampaignSpec.model_validate(campaign.model_dump())
     folder = CampaignFolder.at(home() / "campaigns" / spec.name)
     if folder.spec_file.exists():
-        present = folder.load()
-        _require_same(present, spec)
-        spec = spec.model_copy(update={"budget": _larger(present.budget, spec.budget)})
+        _require_same(folder.load(), spec)
     folder.check_writable()
     write_atomically(
         folder.spec_file,
         yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
     )
     return folder
-
-
-def _larger(present: Budget, wanted: Budget) -> Budget:
-    """The wanted budget with no limit below the present one.
-
-    A run that begins again after a kill wants what its form said; the page may have raised it since.
-    """
-    limits = {}
-    for key in ("calculations", "hours", "core_hours"):
-        before, after = getattr(present, key), getattr(wanted, key)
-        limits[key] = after if before is None or after is None else max(before, after)
-    return wanted.model_copy(update=limits)
 
 
 def _require_same(present: CampaignSpec, wanted: CampaignSpec) -> None:

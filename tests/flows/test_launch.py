@@ -31,13 +31,6 @@ def test_launching_again_replaces_the_campaign_file_at_once(tmp_path: Path) -> N
     assert not file.samefile(old)
 
 
-def test_a_run_that_begins_again_keeps_what_was_raised_since() -> None:
-    _made(wanted(calculations=9, core_hours=5.0))
-    budget = _made(wanted(calculations=4, core_hours=7.0, hours=2.0)).load().budget
-    assert budget == Budget(calculations=9, core_hours=7.0, hours=2.0)
-    assert _made(wanted(calculations=10)).load().budget == Budget(calculations=10)
-
-
 def test_another_campaign_of_the_same_name_is_refused() -> None:
     _made(wanted(calculations=4))
     with pytest.raises(CampaignError, match="differs in: seed"):

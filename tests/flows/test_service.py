@@ -215,7 +215,9 @@ def test_what_is_killed_comes_back_and_its_campaign_goes_on(
     wait_until(lambda: len(list(folder.glob("jobs/*/result.json"))) == 12, "all results")
     wait_until(lambda: not _is_steered(folder), "the end")
     states = [run["state"]["type"] for run in service.prefect.flow_runs("killed")]
-    assert states[:2] == ["CRASHED", "RUNNING"]
+    # nobody told Prefect of the second, but the next one did if it had come as far as to be noted
+    assert states[0] == "CRASHED"
+    assert states[1] in {"RUNNING", "CRASHED"}
 
 
 def test_a_killed_keeper_is_brought_back_by_the_service_it_keeps(
