@@ -9,13 +9,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed
 from pydantic import Field
 
-from discover.campaign import (
-    CalculationSettings,
-    CampaignSpec,
-    Dispatch,
-    Plugin,
-    file_plugins,
-)
+from discover.campaign import CalculationSettings, CampaignSpec, Dispatch, Plugin, file_plugins
 from discover.errors import CampaignError, DiscoverError
 from discover.files import write_atomically
 from discover.folder import CampaignFolder

@@ -81,5 +81,23 @@ def test_a_mixture_asks_for_all_its_members_at_once(data: TrainingData) -> None:
         assert torch.equal(mixed.posterior(x).mean, expected.posterior(x).mean)
 
 
+def test_auto_has_its_families_judged_elsewhere(data: TrainingData) -> None:
+    chosen = Plugin(name="auto", options={"families": ["bayesian-ridge", "gp-linear"]})
+    elsewhere = Elsewhere()
+    here, there = (plugins.create("surrogates", chosen.name, chosen.options) for _ in range(2))
+    respondent = fitted_by(elsewhere, there, chosen, Path())
+    assert respondent is not None
+    one = data.output(0)
+    judged, expected = there.fit(one, 0), here.fit(one, 0)
+    asked = len(elsewhere.asked)
+    assert asked > 0
+    with torch.no_grad():
+        x = one.x[:4].unsqueeze(-2)
+        assert torch.equal(judged.posterior(x).mean, expected.posterior(x).mean)
+    found, known = validate(there, one, 0, respondent=respondent), validate(here, one, 0)
+    assert found.metrics == known.metrics
+    assert len(elsewhere.asked) > asked
+
+
 def test_threads_share_what_libraries_keep_and_fit_nothing() -> None:
     assert fitted_by(InTurn(), plugins.create("surrogates", "gp"), RIDGE, Path()) is None
