@@ -92,13 +92,14 @@ class KernelSumGP(GaussianModel):
         self.box, self.score = unit_box(known), standard_score(known)
         self.register_buffer("shift", y.mean())
         self.register_buffer("scale", y.std())
-        self._varying = varying
+        self._columns["smooth"] = varying
+        self._known = {kind: self._scaled(kind, x) for kind in self._columns}
         self.relevance = nn.Parameter(
             torch.zeros(int(varying.sum()) if ard else 0, dtype=torch.float64)
         )
         self._norm = {
-            name: self._raw(name, known).detach().square().sum(dim=-1).mean()
-            for name in self._columns
+            kind: self._scaled(kind, known).square().sum(dim=-1).mean()
+            for kind in ("descriptors", "categories")
         }
         self._length_prior = (
             math.sqrt(2) + math.log(int(varying.sum())) / 2,
@@ -118,16 +119,7 @@ class KernelSumGP(GaussianModel):
         """Negative logarithm of the marginal likelihood and of the priors, up to a constant."""
         x = self._data["x"]
         covariance = self.covariance(x, x) + torch.diag(self._noise_of_data())
-        with torch.no_grad():
-            root, values = torch.linalg.cholesky(covariance), self._values()
-            inverse = torch.cholesky_inverse(root)
-            weights = inverse @ values
-            value = 0.5 * (values * weights).sum() + root.diagonal().log().sum()
-            slope = 0.5 * (inverse - weights @ weights.mT)
-        # its value, and by what the covariance depends on its gradient (Rasmussen & Williams, Gaussian
-        # Processes for Machine Learning (2006), eq. 5.9), without differentiating the factorization
-        loss: Tensor = value + (slope * (covariance - covariance.detach())).sum() + self._prior()
-        return loss
+        return _Evidence.apply(covariance, self._values()) + self._prior()  # type: ignore[no-untyped-call, no-any-return]
 
     def _prior(self) -> Tensor:
         loss = _normal(self.log_noise, *NOISE) + _normal(self.relevance, 0.0, RELEVANCE).sum()
@@ -182,24 +174,31 @@ class KernelSumGP(GaussianModel):
             noise = noise + (self._data["noise"] / self.scale).square()
         return noise
 
+    def _scaled(self, kind: str, x: Tensor) -> Tensor:
+        """The columns of a term: standard scores of descriptors, others in the unit box."""
+        scale = self.score if kind == "descriptors" else self.box
+        return cast("Tensor", scale.transform(x)[..., self._columns[kind]])
+
     def _raw(self, kind: str, x: Tensor) -> Tensor:
-        columns = self._columns[kind]
-        scaled = (self.score if kind == "descriptors" else self.box).transform(x)[..., columns]
+        """The columns of a term, each divided by its factor; what is known was scaled before."""
+        scaled = self._known[kind] if x is self._data["x"] else self._scaled(kind, x)
         if len(self.relevance):
-            scaled = scaled / self.relevance[columns[self._varying]].exp()
-        return cast("Tensor", scaled)
+            of_kind = self._columns[kind][self._columns["smooth"]]
+            scaled = scaled / self.relevance[of_kind].exp()
+        return scaled
 
     def covariance(self, one: Tensor, two: Tensor) -> Tensor:
         """Prior covariance (b x q x p) of the function at `one` (b x q x d) and `two` (b x p x d)."""
         products: dict[str, Tensor] = {}
         for kind in ("descriptors", "categories"):
             if kind in self.terms or "interactions" in self.terms:
-                left, right = self._raw(kind, one), self._raw(kind, two)
+                left = self._raw(kind, one)
+                right = left if two is one else self._raw(kind, two)
                 products[kind] = left @ right.mT / self._norm[kind]
         if "interactions" in self.terms:
             products["interactions"] = products["descriptors"] * products["categories"]
         if "smooth" in self.terms:
-            products["smooth"] = _matern(self._squares(one, two))
+            products["smooth"] = _Matern.apply(self._squares(one, two))  # type: ignore[no-untyped-call]
         total = torch.full((), OFFSET_VARIANCE, dtype=torch.float64)
         for variance, term in zip(self.log_variance, self.terms, strict=True):
             total = total + variance.exp() * products[term]
@@ -224,10 +223,10 @@ class KernelSumGP(GaussianModel):
 
     def _squares(self, one: Tensor, two: Tensor) -> Tensor:
         """Squared distances (b x q x p) in units of the length scales."""
-        lengths = self.lengths
-        left, right = (self.box.transform(x)[..., self._varying] / lengths for x in (one, two))
+        left = self._raw("smooth", one) / self.log_length.exp()
+        right = left if two is one else self._raw("smooth", two) / self.log_length.exp()
         squares = left.square().sum(-1).unsqueeze(-1) + right.square().sum(-1).unsqueeze(-2)
-        distances: Tensor = (squares - 2 * left @ right.mT).clamp_min(1e-18)
+        distances: Tensor = (squares - 2 * left @ right.mT).clamp_min(0.0)
         return distances
 
     @property
@@ -269,10 +268,48 @@ class KernelSumGP(GaussianModel):
         return self.restore(settings, data | kept)
 
 
-def _matern(squares: Tensor) -> Tensor:
+class _Evidence(torch.autograd.Function):
+    """Negative log likelihood of values (n x 1) under a covariance (n x n), up to a constant.
+
+    Its derivative by the covariance (Rasmussen & Williams, Gaussian Processes for Machine Learning
+    (2006), eq. 5.9) takes no differentiation of the factorization.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, covariance: Tensor, values: Tensor) -> Tensor:
+        """The value; torch.linalg.LinAlgError where the covariance is not positive definite."""
+        root = torch.linalg.cholesky(covariance)
+        inverse = torch.cholesky_inverse(root)
+        weights = inverse @ values
+        ctx.save_for_backward(inverse.addmm_(weights, weights.mT, alpha=-1).mul_(0.5))
+        value: Tensor = 0.5 * (values * weights).sum() + root.diagonal().log().sum()
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, above: Tensor) -> tuple[Tensor, None]:
+        """By the covariance."""
+        (slope,) = ctx.saved_tensors
+        return above * slope, None
+
+
+class _Matern(torch.autograd.Function):
     """Matérn-5/2 correlation at squared distances in units of the length scale."""
-    s = (5 * squares).sqrt()
-    return (1 + s + s.square() / 3) * (-s).exp()
+
+    @staticmethod
+    def forward(ctx: Any, squares: Tensor) -> Tensor:
+        """(1 + s + s²/3) exp(-s) with s² five times the squared distance."""
+        s = (5 * squares).sqrt_()
+        decay, rising = (-s).exp_(), 1 + s
+        correlation = torch.addcmul(rising, s, s, value=1 / 3).mul_(decay)
+        ctx.save_for_backward(rising.mul_(decay))
+        return correlation
+
+    @staticmethod
+    def backward(ctx: Any, above: Tensor) -> Tensor:
+        """By the squared distance: -5/6 (1 + s) exp(-s), finite where there is none."""
+        (falling,) = ctx.saved_tensors
+        slope: Tensor = above * falling * (-5 / 6)
+        return slope
 
 
 def _normal(value: Tensor, mean: float, std: float) -> Tensor:
