@@ -49,7 +49,7 @@ class _Trees(TabularSurrogate):
                 x[seen], y[seen], counts[seen], int(rng.integers(2**31))
             )
             trees += grown
-            importance += important
+            importance += important.clip(min=0.0)  # rounding makes some of scikit-learn's negative
         if not importance.any():
             importance[:] = 1.0
         model = TreeEnsemble(
@@ -143,7 +143,7 @@ class GradientBoosting(_Trees):
             nodes = predictor.nodes
             inner = ~nodes["is_leaf"].astype(bool)
             np.add.at(importance, nodes["feature_idx"][inner], nodes["gain"][inner])
-        return from_boosting(fitted), importance.clip(min=0.0)
+        return from_boosting(fitted), importance
 
 
 def _groups(data: TrainingData) -> tuple[npt.NDArray[np.int64], int]:

@@ -33,3 +33,20 @@ def test_groups_are_judged_by_trees_that_saw_none_of_them():
             noise.append(float(model.posterior(new, observation_noise=True).variance.mean()))
     assert noise[1] > noise[0]
     assert noise[1] == pytest.approx(y.var(), rel=0.5)
+
+
+class Rounded(RandomForest):
+    """Says, as scikit-learn does now and then, that an unused column matters less than nothing."""
+
+    def fit_member(self, x, y, weights, seed):
+        trees, importance = super().fit_member(x, y, weights, seed)
+        return trees, np.where(importance == 0, -1e-17, importance)
+
+
+def test_importances_below_zero_by_rounding_do_no_harm():
+    x = np.random.default_rng(0).normal(size=(30, 3))
+    x[:, 2] = 1.0
+    data = TrainingData(torch.tensor(x), torch.tensor(x[:, :1]))
+    rounded, usual = (kind(members=20).fit(data, seed=0) for kind in (Rounded, RandomForest))
+    assert rounded.factors.isfinite().all()
+    torch.testing.assert_close(rounded.factors, usual.factors)
