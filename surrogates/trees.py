@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,8 @@ class _Trees(TabularSurrogate):
     """Members that each see their own bootstrap of the groups, and are judged on the rest."""
 
     members: int
+    together: ClassVar[bool]
+    """Whether members are fitted by several threads: some gain by it, some only wait for each other."""
 
     def fit_exact(self, data: TrainingData, seed: int) -> TreeEnsemble:
         """An ensemble whose uncertainty was set by what its members did not see."""
@@ -41,15 +44,19 @@ class _Trees(TabularSurrogate):
         group, n_groups = _groups(data)
         weights = row_weights(data).numpy()
         drawn = _bootstraps(group, n_groups, weights, self.members, rng)
+        seeds = rng.integers(2**31, size=len(drawn)).tolist()
+
+        def member(counts: npt.NDArray[np.int64], own_seed: int) -> tuple[list[Tree], Array]:
+            seen = counts > 0
+            return self.fit_member(x[seen], y[seen], counts[seen], own_seed)
+
         trees: list[Tree] = []
         importance = np.zeros(x.shape[1])
-        for counts in drawn:
-            seen = counts > 0
-            grown, important = self.fit_member(
-                x[seen], y[seen], counts[seen], int(rng.integers(2**31))
-            )
-            trees += grown
-            importance += important.clip(min=0.0)  # rounding makes some of scikit-learn's negative
+        with ThreadPoolExecutor(torch.get_num_threads() if self.together else 1) as threads:
+            for grown, important in threads.map(member, drawn, seeds):
+                trees += grown
+                # rounding makes some of scikit-learn's negative
+                importance += important.clip(min=0.0)
         if not importance.any():
             importance[:] = 1.0
         model = TreeEnsemble(
@@ -84,6 +91,8 @@ class RandomForest(_Trees):
     differ and where nothing like the candidate is known.
     """
 
+    together = True
+
     def __init__(
         self,
         members: Annotated[int, Field(ge=4)] = 100,
@@ -111,6 +120,8 @@ class GradientBoosting(_Trees):
     Each of `members` boosts `iterations` trees on its own bootstrap; how much they differ is the doubt.
     """
 
+    together = False
+
     def __init__(
         self,
         members: Annotated[int, Field(ge=4)] = 8,
@@ -126,10 +137,11 @@ class GradientBoosting(_Trees):
     ) -> tuple[list[Tree], Array]:
         """One boosted sequence of trees."""
         from sklearn.ensemble import HistGradientBoostingRegressor
+        from threadpoolctl import threadpool_limits
 
         from surrogates.tree_arrays import from_boosting
 
-        fitted = HistGradientBoostingRegressor(
+        boosting = HistGradientBoostingRegressor(
             learning_rate=self._learning_rate,
             max_iter=self._iterations,
             min_samples_leaf=int(np.clip(len(x) // 20, 2, 20)),
@@ -137,7 +149,9 @@ class GradientBoosting(_Trees):
             max_features=0.5,
             early_stopping=False,
             random_state=seed,
-        ).fit(x, y, sample_weight=weights)
+        )
+        with threadpool_limits(1, user_api="openmp"):  # trees this small are grown slower by more
+            fitted = boosting.fit(x, y, sample_weight=weights)
         importance = np.zeros(x.shape[1])
         for (predictor,) in fitted._predictors:  # noqa: SLF001 - nothing else gives the nodes
             nodes = predictor.nodes

@@ -167,10 +167,13 @@ def measure(case: Case) -> dict[str, Any]:
 def import_libraries() -> None:
     """What surrogates import when they are first fitted, so that no clock that runs counts it."""
     import sklearn.ensemble  # noqa: F401
+    import torch.fx.experimental.symbolic_shapes  # noqa: F401 - torch, when it first needs it
 
     import surrogates.exact_gp
+    import surrogates.kernel_sum
     import surrogates.networks
-    import surrogates.sparse_gp  # noqa: F401
+    import surrogates.sparse_gp
+    import surrogates.tree_ensemble  # noqa: F401
 
 
 def peak_memory_mib() -> float:
