@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from surrogates.gaussian import GaussianModel
 from surrogates.scaling import standard_score, unit_box, varies
@@ -286,6 +287,7 @@ class _Evidence(torch.autograd.Function):
         return value
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, above: Tensor) -> tuple[Tensor, None]:
         """By the covariance."""
         (slope,) = ctx.saved_tensors
@@ -305,6 +307,7 @@ class _Matern(torch.autograd.Function):
         return correlation
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, above: Tensor) -> Tensor:
         """By the squared distance: -5/6 (1 + s) exp(-s), finite where there is none."""
         (falling,) = ctx.saved_tensors
