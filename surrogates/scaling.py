@@ -54,7 +54,8 @@ def unit_box(x: Tensor) -> InputTransform:
 
 def standard_score(x: Tensor) -> InputTransform:
     """Scales the columns of `x` (n x d) to mean 0 and standard deviation 1; constant ones become zero."""
-    return _affine(x, x.mean(dim=-2, keepdim=True), x.std(dim=-2, keepdim=True))
+    deviation = x.std(dim=-2, keepdim=True, correction=min(1, x.shape[-2] - 1))
+    return _affine(x, x.mean(dim=-2, keepdim=True), deviation)
 
 
 def _affine(x: Tensor, offset: Tensor, unit: Tensor) -> InputTransform:

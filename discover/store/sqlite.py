@@ -5,10 +5,7 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from discover.errors import StoreError, StoreOutageError, UnknownRecordError
+from discover.errors import StoreError, UnknownRecordError
 from discover.records import (
     Calculation,
     CalculationState,
@@ -29,54 +26,12 @@ from discover.records import (
     Record,
 )
 from discover.store import rules
-from discover.store.base import FORMAT_VERSION, Store
+from discover.store.base import Store
+from discover.store.sqlite_file import SQLiteFile
 
 R = TypeVar("R", bound=Record)
 
-BUSY_SECONDS = 60.0
 PAGE = 500
-
-SCHEMA = (
-    """CREATE TABLE candidates (
-        position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
-        record TEXT NOT NULL)""",
-    "CREATE INDEX candidates_by_state ON candidates (state, position)",
-    """CREATE TABLE calculations (
-        id TEXT PRIMARY KEY, candidate TEXT NOT NULL, pick INTEGER NOT NULL, state TEXT NOT NULL,
-        record TEXT NOT NULL)""",
-    "CREATE INDEX calculations_by_state ON calculations (state, pick)",
-    """CREATE TABLE observations (
-        position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, candidate TEXT NOT NULL,
-        property TEXT NOT NULL, quarantined INTEGER NOT NULL, record TEXT NOT NULL)""",
-    "CREATE INDEX observations_by_property ON observations (property, position)",
-    """CREATE TABLE model_cards (
-        position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, created_at REAL NOT NULL,
-        record TEXT NOT NULL)""",
-    "CREATE TABLE passes (number INTEGER PRIMARY KEY, record TEXT NOT NULL)",
-    "CREATE TABLE lease (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), record TEXT NOT NULL)",
-    "CREATE TABLE named_values (name TEXT PRIMARY KEY, content TEXT NOT NULL)",
-)
-"""Each record is a JSON column; beside it stand the columns that are searched or sorted by."""
-
-HINTS = {
-    "SQLITE_BUSY": "another process has been writing for too long; is one of them stopped?",
-    "SQLITE_CANTOPEN": "check that the folder exists and can be written",
-    "SQLITE_CORRUPT": "the file is damaged: restore it from a copy",
-    "SQLITE_FULL": "the disk is full: make room and start again, nothing is lost",
-    "SQLITE_NOTADB": "the file is not a SQLite database: restore it, or move it away",
-    "SQLITE_READONLY": "make the file and its folder writable",
-}
-OUTAGES = frozenset(
-    {
-        "SQLITE_BUSY",
-        "SQLITE_CANTOPEN",
-        "SQLITE_FULL",
-        "SQLITE_IOERR",
-        "SQLITE_LOCKED",
-        "SQLITE_PROTOCOL",
-    }
-)
-"""What may be over in a while: a lock that others hold, a full disk, a disk that does not answer."""
 
 
 class SQLiteStore(Store):
@@ -90,23 +45,8 @@ class SQLiteStore(Store):
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self._path = path
-        self._read_only = read_only
+        self._file = SQLiteFile(path, read_only=read_only)
         self._fence: str | None = None
-        self._lock = threading.RLock()
-        with self._guard():
-            self._connection = sqlite3.connect(
-                _address_for_reading(path) if read_only else path,
-                timeout=BUSY_SECONDS,
-                isolation_level=None,
-                check_same_thread=False,
-                uri=read_only,
-            )
-        try:
-            self._prepare()
-        except BaseException:
-            self._connection.close()
-            raise
 
     # --- candidates ---------------------------------------------------------------------------
 
@@ -134,14 +74,14 @@ class SQLiteStore(Store):
                     raise self._unknown("candidate", row[2])
 
     def candidate(self, candidate_id: str) -> Candidate:
-        rows = self._select("SELECT record FROM candidates WHERE id = ?", candidate_id)
+        rows = self._file.select("SELECT record FROM candidates WHERE id = ?", candidate_id)
         if not rows:
             raise self._unknown("candidate", candidate_id)
         return self._record(Candidate, rows[0][0])
 
     def candidates(self, state: CandidateState | None = None) -> Iterator[Candidate]:
         position = 0
-        while rows := self._select(
+        while rows := self._file.select(
             "SELECT position, record FROM candidates WHERE position > ?1 AND state = ?2"
             " ORDER BY position LIMIT ?3"
             if state
@@ -155,13 +95,13 @@ class SQLiteStore(Store):
             position = rows[-1][0]
 
     def count_candidates(self) -> dict[CandidateState, int]:
-        counted = dict(self._select("SELECT state, count(*) FROM candidates GROUP BY state"))
+        counted = dict(self._file.select("SELECT state, count(*) FROM candidates GROUP BY state"))
         return {state: counted.get(state, 0) for state in CandidateState}
 
     def candidate_page(
         self, offset: int, limit: int, state: CandidateState | None = None
     ) -> list[Candidate]:
-        rows = self._select(
+        rows = self._file.select(
             "SELECT record FROM candidates WHERE position IN (SELECT position FROM candidates"
             " WHERE state = ?3 ORDER BY position LIMIT ?2 OFFSET ?1) ORDER BY position"
             if state
@@ -174,13 +114,13 @@ class SQLiteStore(Store):
         return [self._record(Candidate, record) for (record,) in rows]
 
     def candidate_sample(self, n: int) -> list[Candidate]:
-        last = self._select("SELECT max(position) FROM candidates")[0][0] or 0
+        last = self._file.select("SELECT max(position) FROM candidates")[0][0] or 0
         wanted = (
             {round((i + 0.5) * last / n + 0.5) for i in range(n)}
             if last > n
             else set(range(1, last + 1))
         )
-        rows = self._select(
+        rows = self._file.select(
             "SELECT record FROM candidates WHERE position IN (SELECT value FROM json_each(?))"
             " ORDER BY position",
             json.dumps(sorted(wanted)),
@@ -208,7 +148,7 @@ class SQLiteStore(Store):
             )
 
     def calculation(self, calculation_id: str) -> Calculation:
-        rows = self._select("SELECT record FROM calculations WHERE id = ?", calculation_id)
+        rows = self._file.select("SELECT record FROM calculations WHERE id = ?", calculation_id)
         if not rows:
             raise self._unknown("calculation", calculation_id)
         return self._record(Calculation, rows[0][0])
@@ -216,14 +156,14 @@ class SQLiteStore(Store):
     def calculations(self, states: frozenset[CalculationState] | None = None) -> list[Calculation]:
         wanted = sorted(CalculationState if states is None else states)
         marks = ", ".join("?" * len(wanted))
-        rows = self._select(
+        rows = self._file.select(
             f"SELECT record FROM calculations WHERE state IN ({marks}) ORDER BY pick, id",  # noqa: S608
             *wanted,
         )
         return [self._record(Calculation, record) for (record,) in rows]
 
     def count_calculations(self) -> dict[CalculationState, int]:
-        counted = dict(self._select("SELECT state, count(*) FROM calculations GROUP BY state"))
+        counted = dict(self._file.select("SELECT state, count(*) FROM calculations GROUP BY state"))
         return {state: counted.get(state, 0) for state in CalculationState}
 
     def transition(
@@ -256,7 +196,7 @@ class SQLiteStore(Store):
     def observations(
         self, property_name: str | None = None, *, quarantined: bool = False
     ) -> list[Observation]:
-        rows = self._select(
+        rows = self._file.select(
             "SELECT record FROM observations"
             " WHERE (?1 IS NULL OR property = ?1) AND quarantined <= ?2 ORDER BY position",
             property_name,
@@ -287,7 +227,7 @@ class SQLiteStore(Store):
             )
 
     def model_cards(self) -> list[ModelCard]:
-        rows = self._select("SELECT record FROM model_cards ORDER BY created_at, position")
+        rows = self._file.select("SELECT record FROM model_cards ORDER BY created_at, position")
         return [self._record(ModelCard, record) for (record,) in rows]
 
     def add_pass(self, record: Pass) -> None:
@@ -296,11 +236,11 @@ class SQLiteStore(Store):
             connection.execute("INSERT OR REPLACE INTO passes (number, record) VALUES (?, ?)", row)
 
     def passes(self) -> list[Pass]:
-        rows = self._select("SELECT record FROM passes ORDER BY number")
+        rows = self._file.select("SELECT record FROM passes ORDER BY number")
         return [self._record(Pass, record) for (record,) in rows]
 
     def count_passes(self) -> int:
-        return int(self._select("SELECT count(*) FROM passes")[0][0])
+        return int(self._file.select("SELECT count(*) FROM passes")[0][0])
 
     # --- who steers, and what users ask -------------------------------------------------------
 
@@ -321,7 +261,7 @@ class SQLiteStore(Store):
                 connection.execute("DELETE FROM lease")
 
     def lease(self) -> Lease | None:
-        rows = self._select("SELECT record FROM lease")
+        rows = self._file.select("SELECT record FROM lease")
         return self._record(Lease, rows[0][0]) if rows else None
 
     def fence(self, holder: str | None) -> None:
@@ -339,106 +279,36 @@ class SQLiteStore(Store):
                 )
 
     def value(self, key: str) -> Any:
-        rows = self._select("SELECT content FROM named_values WHERE name = ?", key)
+        rows = self._file.select("SELECT content FROM named_values WHERE name = ?", key)
         return json.loads(rows[0][0]) if rows else None
 
     def values(self) -> dict[str, Any]:
-        rows = self._select("SELECT name, content FROM named_values ORDER BY name")
+        rows = self._file.select("SELECT name, content FROM named_values ORDER BY name")
         return {name: json.loads(content) for name, content in rows}
 
     def close(self) -> None:
-        with self._lock, self._guard():
-            self._connection.close()
+        self._file.close()
 
-    # --- SQLite -------------------------------------------------------------------------------
-
-    def _prepare(self) -> None:
-        if self._version() == 0:
-            self._create()
-        rules.check_version(self._version(), str(self._path))
-        if self._read_only:
-            return
-        self._use_write_ahead_log()
-        self._select("PRAGMA synchronous = FULL")
-        with self._transaction() as connection:  # a file that cannot be written is found here
-            if (
-                self._version() < FORMAT_VERSION
-            ):  # earlier records are read, later ones not by others
-                connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
-
-    def _version(self) -> int:
-        return int(self._select("PRAGMA user_version")[0][0])
-
-    def _create(self) -> None:
-        """Lay out an empty file; of several processes that find it empty, one does."""
-        if self._select("SELECT 1 FROM sqlite_master LIMIT 1") and self._version() == 0:
-            raise StoreError(
-                f"{self._path}: is a database of something else, not a campaign's store"
-            )
-        with self._transaction() as connection:
-            if self._version() != 0:
-                return
-            for statement in SCHEMA:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
-
-    def _use_write_ahead_log(self) -> None:
-        """Turn it on; SQLite does not wait by itself for others who do the same on a new file."""
-        deadline = time.monotonic() + BUSY_SECONDS
-        with self._lock, self._guard():
-            while True:
-                try:
-                    self._connection.execute("PRAGMA journal_mode = WAL")
-                    break
-                except sqlite3.OperationalError as error:
-                    if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                        raise
-                    time.sleep(0.01)
+    # --- rows and records ---------------------------------------------------------------------
 
     @contextmanager
     def _transaction(self, *, fenced: bool = True) -> Iterator[sqlite3.Connection]:
-        """The connection with the write lock taken: committed at the end, rolled back on an error.
-
-        LeaseHeldError where the store is fenced and its holder has lost the lease.
-        """
-        if self._read_only:
-            raise StoreError(f"{self._path}: was opened for reading only")
-        with self._lock, self._guard():
-            connection = self._connection
-            try:  # a signal that comes while this waits is raised when the transaction has begun
-                connection.execute("BEGIN IMMEDIATE")
-                if fenced and self._fence is not None:
-                    rules.check_lease_kept(self._lease(connection), self._fence)
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-
-    def _select(self, statement: str, *parameters: Any) -> list[Any]:
-        with self._lock, self._guard():
-            return self._connection.execute(statement, parameters).fetchall()
-
-    @contextmanager
-    def _guard(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            # Extended codes such as SQLITE_READONLY_DIRECTORY refine the ones that have a hint.
-            code = "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
-            hint = f": {HINTS[code]}" if code in HINTS else ""
-            kind = StoreOutageError if code in OUTAGES else StoreError
-            raise kind(f"{self._path}: {error}{hint}") from error
+        """The file's; LeaseHeldError where the store is fenced and its holder has lost the lease."""
+        with self._file.transaction() as connection:
+            if fenced and self._fence is not None:
+                rules.check_lease_kept(self._lease(connection), self._fence)
+            yield connection
 
     def _record(self, kind: type[R], text: str) -> R:
         try:
             return kind.model_validate_json(text)
         except ValidationError as error:
-            raise StoreError(f"{self._path}: holds a damaged {kind.__name__}: {error}") from error
+            raise StoreError(
+                f"{self._file.path}: holds a damaged {kind.__name__}: {error}"
+            ) from error
 
     def _unknown(self, what: str, record_id: str) -> UnknownRecordError:
-        return UnknownRecordError(f"{self._path}: has no {what} {record_id!r}")
+        return UnknownRecordError(f"{self._file.path}: has no {what} {record_id!r}")
 
     def _move(
         self,
@@ -463,17 +333,6 @@ class SQLiteStore(Store):
     def _lease(self, connection: sqlite3.Connection) -> Lease | None:
         row = connection.execute("SELECT record FROM lease").fetchone()
         return self._record(Lease, row[0]) if row else None
-
-
-def _address_for_reading(path: Path) -> str:
-    """SQLite's URI of a file that must exist and may be write-protected.
-
-    The write-ahead log lies in files beside it. Where they are not there and cannot be made, SQLite is
-    told to look at the file alone. With `mode=ro` it would make them and leave them behind; `mode=rw`
-    reads what cannot be written as well.
-    """
-    alone = not path.with_name(f"{path.name}-wal").exists() and not os.access(path.parent, os.W_OK)
-    return f"{path.absolute().as_uri()}?mode=rw{'&immutable=1' if alone else ''}"
 
 
 def _text(record: Record) -> str:

@@ -41,7 +41,7 @@ DROPPED = pymongo.errors.AutoReconnect("connection closed")
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("discover.outages.FIRST_WAIT_SECONDS", 0.05)
-    monkeypatch.setattr("discover.store.sqlite.BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("discover.store.sqlite_file.BUSY_SECONDS", 0.2)
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def test_of_two_processes_one_steers(campaign: CampaignFolder) -> None:
 
 
 def test_what_was_frozen_for_too_long_changes_nothing_when_it_wakes(
-    store: Store, campaign: CampaignFolder
+    store: Store, campaign: CampaignFolder, tmp_path: Path
 ) -> None:
     """Its lease went to another one: whatever it was about to write is refused."""
     changes: list[Callable[[], object]] = [
@@ -241,7 +241,7 @@ def test_what_was_frozen_for_too_long_changes_nothing_when_it_wakes(
         mine = store.lease()
         assert mine is not None
         changes[0]()
-        with closing(open_store(store._path, "test")) as other:  # type: ignore[attr-defined]
+        with closing(open_store(tmp_path / "store.sqlite", "test")) as other:
             other.acquire_lease(lease("other", 1e12), replacing=mine.holder)
         for change in changes:
             with pytest.raises(LeaseHeldError, match="lost its lease"):

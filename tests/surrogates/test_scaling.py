@@ -30,6 +30,13 @@ def test_a_constant_column_becomes_zero_for_every_input():
         assert scaling.transform(torch.tensor([[0.5, 99.0]]).double())[0, 1] == 0
 
 
+@pytest.mark.filterwarnings("error")
+def test_one_row_becomes_zero_without_a_warning():
+    x = torch.tensor([[0.5, 99.0]]).double()
+    for scaling in (unit_box(x), standard_score(x)):
+        assert not scaling.transform(x + 1).any()
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [

@@ -1,9 +1,9 @@
-"""A MongoDB server for the tests of the store.
+"""A place for a SQLite file, and a MongoDB server, for the tests of the store.
 
-They run on the server that DISCOVER_TEST_MONGODB_URI names (`mongodb://host/database`; what they make
-there is dropped afterwards), or on the one that deploy/mongod-test.sh installs, started for them. Where
-there is neither (or the variable is `mongomock`), tests of the adapter's logic run on mongomock, and
-those that need a server skip.
+Those of MongoDB run on the server that DISCOVER_TEST_MONGODB_URI names (`mongodb://host/database`; what
+they make there is dropped afterwards), or on the one that deploy/mongod-test.sh installs, started for
+them. Where there is neither (or the variable is `mongomock`), tests of the adapter's logic run on
+mongomock, and those that need a server skip.
 """
 
 from __future__ import annotations
@@ -76,6 +76,14 @@ class MongoServer:
     def thaw(self) -> None:
         """It goes on."""
         self._process.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where this test's SQLite file will lie, in a folder whose name wants quoting."""
+    folder = tmp_path / "a campaign #1?"
+    folder.mkdir()
+    return folder / "store.sqlite"
 
 
 StartMongod = Callable[..., MongoServer]
