@@ -157,6 +157,6 @@ def _mol(smiles: str) -> Mol:
 
     with rdBase.BlockLogs():  # the reason is told by row
         mol = Chem.MolFromSmiles(smiles)
-    if mol is None:
+    if mol is None or not mol.GetNumAtoms():
         raise StructureError(f"{smiles!r} is not a SMILES that can be read")
     return mol

@@ -69,6 +69,11 @@ def run(
     identity |= sources([*surrogates, *acquisitions])
     if len(sought.best) > sought.best_needed or len(sought.top) > n_top:  # rows that are as good
         identity["as_good"] = [len(sought.best), len(sought.top)]
+    if data.durations is not None:
+        identity["durations"] = data.durations.tolist()
+    for question, (_, count) in wanted(sought).items():
+        if count > settings.budget:
+            told(f"{question}: a budget of {settings.budget} cannot find {count} rows")
     runs: list[Run] = []
     for seed in range(seeds):
         durations = durations_of(data, sigma, seed)
@@ -89,6 +94,7 @@ def run(
         "descriptors": len(data.features.names),
         **asdict(settings),
         "sigma": sigma,
+        "durations": None if data.durations is None else data.durations.tolist(),
         "top": len(sought.top),
         "seeds": seeds,
         "skipped": skipped,
@@ -173,6 +179,11 @@ def check_settings(data: DataSet, settings: Settings) -> None:
         )
     if settings.initial >= len(data):
         raise DataError(f"--initial {settings.initial}: there are only {len(data)} rows")
+    if settings.concurrency >= (calculations := min(settings.budget, len(data))):
+        raise DataError(
+            f"--concurrency {settings.concurrency}: all {calculations} calculations begin before the "
+            "first result, and no model picks any"
+        )
 
 
 def durations_of(data: DataSet, sigma: float, seed: int) -> Array:
@@ -220,7 +231,10 @@ def _replayed(
 def _summary(
     runs: Sequence[Run], sought: Sought, data: DataSet, settings: Settings
 ) -> dict[str, Any]:
-    """Means over the seeds; a campaign that ended before counts with all of its budget."""
+    """Means over the seeds; a campaign that ended before counts with all of its budget.
+
+    Its `rows` are those of the file, counted from 0 before any was dropped.
+    """
     budget = min(settings.budget, len(data))
     found: dict[str, Any] = {}
     for question in QUESTIONS:
@@ -243,16 +257,13 @@ def _summary(
         "refusals": sorted({reason for r in runs for reason in r["refusals"]}),
         "runs": [
             {
+                "seed": r["seed"],
+                "rows": data.rows[r["rows"]].tolist(),
+                "ids": [data.ids[row] for row in r["rows"]],
+            }
+            | {
                 key: r[key]
-                for key in (
-                    "seed",
-                    "rows",
-                    "best_so_far",
-                    "found_after",
-                    "until",
-                    "selection_seconds",
-                    "peak_mib",
-                )
+                for key in ("best_so_far", "found_after", "until", "selection_seconds", "peak_mib")
             }
             for r in runs
         ],
@@ -260,15 +271,21 @@ def _summary(
 
 
 def _compare(result: dict[str, Any]) -> None:
-    """Adds to each strategy the enrichment over random: expected, and simulated in the same run."""
+    """Adds to each strategy the enrichment over random: expected, and simulated in the same run.
+
+    None where no campaign found what is asked for: the budget says nothing of it. Where some did not,
+    the mean is a lower bound, and with it what is relative to random.
+    """
     simulated = result["strategies"][RANDOM]["until"]
     for strategy in result["strategies"].values():
         for question in QUESTIONS:
             own = strategy["until"][question]
-            expected = result["expected_of_random"][question]
-            own["relative_to_random"] = own["mean"] / expected
-            own["enrichment"] = expected / own["mean"]
-            own["enrichment_simulated"] = simulated[question]["mean"] / own["mean"]
+            expected, found = result["expected_of_random"][question], own["reached"] > 0
+            own["relative_to_random"] = own["mean"] / expected if found else None
+            own["enrichment"] = expected / own["mean"] if found else None
+            own["enrichment_simulated"] = (
+                simulated[question]["mean"] / own["mean"] if found else None
+            )
 
 
 def _in_words(made: Run) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from discover.benchmark.strategies import RANDOM
+from discover.benchmark.strategies import RANDOM, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ def table(result: dict[str, Any]) -> str:
 
 def figure(result: dict[str, Any], y: Array) -> Figure:
     """Share of the top found and best value so far against calculations; random's expectation dashed."""
-    from discover.report.canvas import FONT_POINTS, PALETTE, new_figure, styled
+    from discover.report.canvas import FONT_POINTS, PALETTE, literal, new_figure, styled
 
     drawn = new_figure(10.0, 4.6)
     left, right = drawn.subplots(1, 2)
@@ -65,7 +65,7 @@ def figure(result: dict[str, Any], y: Array) -> Figure:
         found = np.array(
             [np.searchsorted(run["found_after"], steps, side="right") for run in strategy["runs"]]
         )
-        _mean_line(left, steps, 100 * found / result["top"], colour, style, name)
+        _mean_line(left, steps, 100 * found / result["top"], colour, style, literal(shown(name)))
         best = np.array([_padded(run["best_so_far"], budget) for run in strategy["runs"]])
         _mean_line(right, steps, best, colour, style, name)
     left.set_ylim(0, 102)
@@ -74,13 +74,13 @@ def figure(result: dict[str, Any], y: Array) -> Figure:
     right.axhline(limits[result["goal"]], color=PALETTE["line"], linewidth=1.2, zorder=1)
     scale = "log₁₀ " if result["transform"] == "log10" else ""
     what = "range covered of" if result["goal"] == "extremes" else "best so far:"
-    right.set_ylabel(f"{what} {scale}{result['target']}")
+    right.set_ylabel(literal(f"{what} {scale}{result['target']}", 48))
     handles, labels = left.get_legend_handles_labels()
     drawn.legend(
         handles,
         labels,
         loc="outside upper left",
-        ncols=3,
+        ncols=max(1, min(3, 120 // max(map(len, labels)))),
         frameon=False,
         fontsize=FONT_POINTS,
         labelcolor=PALETTE["ink"],
@@ -92,28 +92,31 @@ def figure(result: dict[str, Any], y: Array) -> Figure:
 def show(result: dict[str, Any]) -> None:
     """The result as a table on the terminal."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    shown = Table(
-        title=f"{result['goal']} of {result['target']}, {result['rows']} rows, top {result['top']}; "
-        f"initial {result['initial']}, {result['concurrency']} at once, budget {result['budget']}, "
-        f"{result['seeds']} seeds. Calculations until ... are found, and relative to random",
+    goal = f"{result['goal']} of {escape(result['target'])}"
+    found = f"{result['rows']} rows, top {result['top']}"
+    run = f"initial {result['initial']}, {result['concurrency']} at once, budget {result['budget']}"
+    seeds = f"{result['seeds']} seed{'s' if result['seeds'] > 1 else ''}"
+    printed = Table(
+        title=f"{goal}, {found}; {run}, {seeds}. Calculations until ... are found, relative to random",
         title_justify="left",
     )
-    shown.add_column("strategy", no_wrap=True)
+    printed.add_column("strategy", no_wrap=True)
     for text in ASKED.values():
-        shown.add_column(text, justify="right")
-    shown.add_column("s a selection", justify="right")
-    shown.add_column("peak (MiB)", justify="right")
+        printed.add_column(text, justify="right")
+    printed.add_column("s a selection", justify="right")
+    printed.add_column("peak (MiB)", justify="right")
     expected = result["expected_of_random"]
-    shown.add_row("random, expected", *(f"{expected[q]:.0f}" for q in ASKED), "", "")
+    printed.add_row("random, expected", *(f"{expected[q]:.0f}" for q in ASKED), "", "")
     for name, strategy in result["strategies"].items():
         cells = [_cell(strategy["until"][q], result["seeds"]) for q in ASKED]
         seconds, peak = strategy["selection_seconds"], strategy["selection_peak_mib"]
         more = ["" if seconds is None else f"{seconds:.2f}", "" if peak is None else f"{peak:.0f}"]
-        shown.add_row(name, *cells, *more)
+        printed.add_row(shown(name), *cells, *more)
     console = Console()
-    (console if console.is_terminal else Console(width=140)).print(shown)
+    (console if console.is_terminal else Console(width=140)).print(printed)
     if any(
         s["until"][q]["reached"] < result["seeds"]
         for s in result["strategies"].values()
@@ -122,14 +125,17 @@ def show(result: dict[str, Any]) -> None:
         console.print("≥: some campaigns ended at the budget, which counts in their place")
     for name, strategy in result["strategies"].items():
         for reason in strategy["refusals"]:
-            console.print(f"{name} picked in random order: {reason}", markup=False, soft_wrap=True)
+            console.print(
+                f"{shown(name)} picked in random order: {reason}", markup=False, soft_wrap=True
+            )
 
 
 def _cell(until: dict[str, Any], seeds: int) -> str:
     bound = "" if until["reached"] == seeds else "≥ "
+    relative = until["relative_to_random"]
     return (
         f"{bound}{until['mean']:.1f} ± {until['standard_error']:.1f}"
-        f"  {until['relative_to_random']:.2f}"
+        f"  {'–' if relative is None else f'{bound}{relative:.2f}'}"
     )
 
 

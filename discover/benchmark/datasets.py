@@ -25,6 +25,7 @@ from discover.benchmark.features import (
     number,
     plan_features,
 )
+from discover.benchmark.labels import canonical_smiles, parse_formula, spacegroup_label
 from discover.benchmark.tables import Row, Table, plain, read_table
 from discover.errors import DataError, StructureError
 from discover.properties import Transform
@@ -46,7 +47,6 @@ CENSORED_FLAGS = {
 }
 """Which side of the given target the true value is on."""
 BOUND = re.compile(r"^\s*([<>])=?\s*(.+)$")
-HYDRATE = re.compile(r"[*·•⋅]")
 MOST_LISTED = 20
 USUAL_RANGE = (1e-2, 1e6)
 """Ranges of a target that models learn as they are."""
@@ -59,7 +59,8 @@ class DataSet:
     `y` (N) is on the model's scale; where `censored` (N) is -1 or 1 the true value lies below or above
     it. `rows` (N) are the rows' places in the file, counted from 0 before any was dropped. `groups`
     (N) are equal for rows that must not be split, such as polytypes of one formula; `elements` are the
-    elements of each row, `durations` (N) how long a calculation takes.
+    elements of each row, `spacegroups` their numbers (empty where a cell is), `durations` (N) how long
+    a calculation takes.
     `dropped` lists what was left out and why.
     """
 
@@ -133,10 +134,10 @@ class DataSet:
         if self.censored.any():
             words.append(f"{int((self.censored != 0).sum())} with a bound")
         if self.grouped_by:
-            words.append(f"{int(self.groups.max()) + 1} groups by {self.grouped_by}")
+            words.append(f"{_counted(int(self.groups.max()) + 1, 'group')} by {self.grouped_by}")
         made_of = self.features.made_of
         listed = ", ".join(made_of[:12]) + (", ..." if len(made_of) > 12 else "")
-        return f"{', '.join(words)}; {len(self.features.names)} descriptors of {listed}"
+        return f"{', '.join(words)}; {_counted(len(self.features.names), 'descriptor')} of {listed}"
 
 
 @dataclass(frozen=True)
@@ -194,10 +195,10 @@ def load_data(
         except _RowError as error:
             problems.setdefault(i, str(error))
         except StructureError as error:
-            where = (
-                f"{columns.smiles} = {smiles!r}: " if smiles and smiles not in str(error) else ""
-            )
-            problems.setdefault(i, f"{where}{str(error).removeprefix(f'candidate {row.place}: ')}")
+            reason = str(error).removeprefix(f"candidate {row.place}: ")
+            unnamed = smiles not in reason if smiles else "SMILES" in reason
+            where = f"{columns.smiles} = {smiles!r}: " if columns.smiles and unnamed else ""
+            problems.setdefault(i, f"{where}{reason}")
     listed = tuple(f"{table.rows[i].place}: {problems[i]}" for i in sorted(problems))
     if listed and not drop_invalid:
         raise DataError(_refusal(table, listed, plan))
@@ -209,12 +210,16 @@ def load_data(
     good = replace(table, rows=tuple(table.rows[i] for i in kept))
     features = assemble(good, plan, np.array([described[i] for i in kept]), describer.names)
     y = np.array([entries[i].y for i in kept])
-    _check_spread(table, columns.target, y)
+    _check_spread(good, columns.target, y)
     if not columns.features and (same := give_away(features, y)):
+        left_out = "leave it out by --exclude, or " if set(same) <= set(table.columns) else ""
         raise DataError(
             f"{table.source}: ranked by {' or '.join(map(repr, same))}, the rows are ranked as by the "
-            "target; leave it out by --exclude, or name what to use by --features"
+            f"target; {left_out}name what to use by --features"
         )
+    if plan.unused:
+        some = ", ".join(map(repr, plan.unused[:12])) + (", ..." if len(plan.unused) > 12 else "")
+        told(f"rows are not described by {some}; what is to describe them is named by --features")
     data = _data_set(good, columns, transform, features, [entries[i] for i in kept])
     return replace(data, rows=np.array(kept), y=y, dropped=listed)
 
@@ -233,6 +238,8 @@ def _data_set(
     for name in (columns.group, columns.formula, columns.smiles):
         if name is not None and grouped_by is None:
             labels, grouped_by = [row.cells[name] for row in table.rows], name
+    if grouped_by is not None and grouped_by == columns.smiles:
+        labels = [canonical_smiles(text) for text in labels]
     if all(formulas) and not columns.group:
         labels, grouped_by = formulas, columns.formula or "formula"
     ids = [row.cells[columns.id] for row in table.rows] if columns.id else []
@@ -270,10 +277,10 @@ def _plan(table: Table, columns: Columns) -> Plan:
 
 def _check_spread(table: Table, target: str, y: Array) -> None:
     """DataError for a target that nothing can be learned of, or that overflows when it is squared."""
-    extent = float(np.ptp(y))
+    extent, cell = float(np.ptp(y)), table.rows[0].cells[target]
     if extent == 0:
         raise DataError(
-            f"{table.source}: --target {target!r} is {y[0]:g} in all {len(y)} rows: there is nothing "
+            f"{table.source}: --target {target!r} is {cell} in all {len(y)} rows: there is nothing "
             "to predict"
         )
     if not SMALLEST < extent < LARGEST:
@@ -300,7 +307,7 @@ def _entry(row: Row, columns: Columns, transform: Transform, *, formula_needed: 
     elif columns.formula and (row.cells[columns.formula] or formula_needed):
         try:
             formula, elements = parse_formula(row.cells[columns.formula])
-        except _RowError as error:
+        except DataError as error:
             raise _RowError(f"{columns.formula}: {error}") from None
     year = number(row.cells[columns.year]) if columns.year else math.nan
     if columns.year and not math.isfinite(year):
@@ -322,39 +329,16 @@ def _target(row: Row, columns: Columns, transform: Transform) -> tuple[float, in
     if transform == "log10" and value <= 0:
         raise _RowError(f"{columns.target} = {text} has no logarithm")
     if columns.censored and not sign:
-        flag = row.cells[columns.censored].lower()
+        cell = row.cells[columns.censored]
+        flag = cell.lower()
         if flag not in CENSORED_FLAGS:
             raise _RowError(
-                f"{columns.censored} = {flag!r} is none of {', '.join(filter(None, CENSORED_FLAGS))}"
+                f"{columns.censored} = {cell!r} is none of {', '.join(filter(None, CENSORED_FLAGS))}"
             )
         sign = CENSORED_FLAGS[flag]
         if "above" in columns.censored.lower() and flag not in {"below", "<", "-1"}:
             sign = abs(sign)  # the column says on which side the true values are
     return (math.log10(value) if transform == "log10" else value), sign
-
-
-def parse_formula(text: str) -> tuple[str, frozenset[str]]:
-    """Reduced formula and elements; parts such as the water of `CuSO4*5(H2O)` are added up.
-
-    Raises DataError for what is no formula.
-    """
-    from pymatgen.core import Composition
-
-    total = Composition()
-    for part in HYDRATE.split(text.replace(" ", "")):
-        match = re.fullmatch(r"(\d*\.?\d*)(.+)", part)
-        if match is None:
-            raise _RowError(f"{text!r} is no formula")
-        try:
-            total += Composition(match[2], strict=True) * float(match[1] or 1)
-        except (ValueError, KeyError) as error:
-            raise _RowError(f"{text!r} is no formula: {error}") from error
-    if not total or any(symbol not in chemical_symbols for symbol in total.get_el_amt_dict()):
-        raise _RowError(f"{text!r} is no formula")
-    symbols = frozenset(total.get_el_amt_dict())
-    amounts = {el: round(n, 6) for el, n in total.fractional_composition.items()}
-    whole = total.reduced_formula if all(float(n).is_integer() for n in total.values()) else None
-    return whole or Composition(amounts).formula.replace(" ", ""), symbols
 
 
 def _repeated(table: Table, id_column: str | None) -> dict[int, str]:
@@ -372,7 +356,7 @@ def _repeated(table: Table, id_column: str | None) -> dict[int, str]:
 def _spacegroups(table: Table, column: str | None) -> tuple[str, ...] | None:
     if all(row.crystal is not None for row in table.rows):
         return tuple(str(spacegroup(row.crystal)) for row in table.rows if row.crystal)
-    return tuple("".join(row.cells[column].split()) for row in table.rows) if column else None
+    return tuple(spacegroup_label(row.cells[column]) for row in table.rows) if column else None
 
 
 def _refusal(table: Table, listed: Sequence[str], plan: Plan) -> str:
@@ -380,6 +364,10 @@ def _refusal(table: Table, listed: Sequence[str], plan: Plan) -> str:
     gaps = [n for n in plan.columns if any(f"{n!r}" in line for line in listed)]
     other = f", or leave out {', '.join(map(repr, gaps))} by --exclude" if gaps else ""
     return f"{table.source}: {some}; correct them, or --drop-invalid{other}\n{_excerpt(listed)}"
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def _excerpt(listed: Sequence[str]) -> str:

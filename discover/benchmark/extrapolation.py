@@ -71,7 +71,7 @@ def run(
             raise DataError(f"{data.source}: the split {name!r} has no fold for the seed {seed}")
     folder = new_folder(out / "runs")
     identity = data.identity()
-    models = [*BASELINES, *(name for name in surrogates if name not in BASELINES)]
+    models = list(dict.fromkeys([*BASELINES, *surrogates]))
     total, done = len(splits) * seeds * len(models), 0
     runs: list[Run] = []
     for split in splits:

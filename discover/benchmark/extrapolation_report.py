@@ -8,6 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from discover.benchmark.metrics import METRICS
+from discover.benchmark.strategies import shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +41,7 @@ def table(result: dict[str, Any]) -> str:
 
 def figure(result: dict[str, Any], metric: str = "mae") -> Figure:
     """One panel a split, a bar a model with its spread over seeds, baselines in grey, the best filled."""
-    from discover.report.canvas import FONT_POINTS, PALETTE, new_figure, styled
+    from discover.report.canvas import FONT_POINTS, PALETTE, literal, new_figure, styled
 
     splits, models = result["splits"], result["models"]
     columns = min(COLUMNS, len(splits))
@@ -65,7 +66,9 @@ def figure(result: dict[str, Any], metric: str = "mae") -> Figure:
         end = end or 1.0  # all of them without any error
         styled(axes)
         axes.grid(visible=False, axis="y")
-        axes.set_title(splits[place], loc="left", fontsize=FONT_POINTS + 1, color=PALETTE["ink"])
+        axes.set_title(
+            literal(splits[place]), loc="left", fontsize=FONT_POINTS + 1, color=PALETTE["ink"]
+        )
         for height, model in enumerate(models):
             if model not in means:
                 axes.text(0.02 * end, height, "no fit", **_text(PALETTE["miss"]))
@@ -87,14 +90,15 @@ def figure(result: dict[str, Any], metric: str = "mae") -> Figure:
                 **_text(PALETTE["ink"] if model == best else PALETTE["muted"]),
             )
         axes.set_xlim(0, 1.22 * end)
-        axes.set_yticks(range(len(models)), models)
+        axes.set_yticks(range(len(models)), [literal(shown(model)) for model in models])
         axes.set_ylim(len(models) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
     scale = " (log₁₀)" if result["transform"] == "log10" else ""
+    over = f"mean and spread over {result['seeds']} seeds" if result["seeds"] > 1 else "one seed"
+    what = f"{METRICS[metric]} of {result['target']}{scale}"
+    said = f"{what}; {over}, the best in full colour, baselines grey"
     drawn.supxlabel(
-        f"{METRICS[metric]} of {result['target']}{scale}; "
-        f"mean and spread over {result['seeds']} seed{'s' if result['seeds'] > 1 else ''}, "
-        "the best in full colour, baselines grey",
+        literal(said, round(13 * drawn.get_figwidth())),
         fontsize=FONT_POINTS,
         color=PALETTE["ink"],
     )
@@ -104,23 +108,35 @@ def figure(result: dict[str, Any], metric: str = "mae") -> Figure:
 def show(result: dict[str, Any]) -> None:
     """Errors and coverage of every model on every split, as tables on the terminal."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
+    scale = "log₁₀" if result["transform"] == "log10" else ""
     entries = {(e["model"], e["split"]): e for e in result["summary"]}
     for metric in SHOWN:
-        shown = Table(title=f"{METRICS[metric]} of {result['target']}", title_justify="left")
-        shown.add_column("model", no_wrap=True)
+        unit = f" ({scale})" if scale and metric in {"mae", "rmse"} else ""
+        title = f"{METRICS[metric]} of {result['target']}{unit}"
+        printed = Table(title=escape(title), title_justify="left")
+        printed.add_column("model", no_wrap=True)
         for split in result["splits"]:
-            shown.add_column(split, justify="right")
+            printed.add_column(split, justify="right")
         for model in result["models"]:
             cells = [_cell(entries[model, split], metric) for split in result["splits"]]
-            shown.add_row(model, *cells)
-        (console if console.is_terminal else Console(width=160)).print(shown)
+            printed.add_row(shown(model), *cells)
+        (console if console.is_terminal else Console(width=160)).print(printed)
     console.print(
         f"± over {result['seeds']} seed{'s' if result['seeds'] > 1 else ''}; * errors smaller than the "
         "forest's with p < 0.05 (paired, Wilcoxon); results.csv has the other metrics and tests"
     )
+    failed = {
+        (run["model"], fold["reason"]): None
+        for run in result["runs"]
+        for fold in run["folds"]
+        if fold["reason"]
+    }
+    for model, reason in failed:
+        console.print(f"{shown(model)} could not be fitted: {reason}", markup=False, soft_wrap=True)
 
 
 def _cell(entry: dict[str, Any], metric: str) -> str:

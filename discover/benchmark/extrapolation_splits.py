@@ -39,11 +39,15 @@ class Fold:
 
 @dataclass(frozen=True)
 class Split:
-    """A named split: its folds for a seed; `seeded` where they depend on it."""
+    """A named split: `every` fold for a seed, and whether they depend on it."""
 
     name: str
-    folds: Callable[[int], list[Fold]]
+    every: Callable[[int], list[Fold]]
     seeded: bool = True
+
+    def folds(self, seed: int) -> list[Fold]:
+        """Those with `FEWEST` rows or more on either side."""
+        return [fold for fold in self.every(seed) if min(len(fold.train), len(fold.test)) >= FEWEST]
 
 
 def plan_splits(
@@ -65,14 +69,15 @@ def plan_splits(
     for name in names:
         if name not in {*ALL, *PROPERTY}:
             raise DataError(f"no split is called {name!r}{plugins.suggestion(name, ALL)}")
-    asked = list(dict.fromkeys(names or ALL))
+    whole = [part for name in names or ALL for part in (PROPERTY if name == "property" else [name])]
+    asked = list(dict.fromkeys(whole))
     for given, name, option in ((file, "file", "--split-file"), (year, "time", "--before")):
         if given is not None and name not in asked:
             raise DataError(f"{option} is for the split {name!r}: add it to --splits")
     found: list[Split] = []
     for name in asked:
         try:
-            found += [_checked(data, split) for split in _splits(data, name, file, year)]
+            found += [_checked(data, split, told) for split in _splits(data, name, file, year)]
         except DataError as error:
             unasked = not names or (name == "file" and len(names) > 1 and not data.parts)
             if not unasked or (name == "file" and file) or (name == "time" and year is not None):
@@ -83,20 +88,33 @@ def plan_splits(
     return found
 
 
-def _checked(data: DataSet, split: Split) -> Split:
+def _checked(data: DataSet, split: Split, told: Callable[[str], None]) -> Split:
     """The same split; DataError where it has no fold that is large enough."""
-    if not split.folds(0):
+    every, large = split.every(0), split.folds(0)
+    if not large:
         raise DataError(
             f"{data.source}: the split {split.name!r} has no fold with {FEWEST} rows on either side "
-            f"({_why(data)})"
+            f"({_why(data, split, every)})"
+        )
+    if left := len(every) - len(large):
+        told(
+            f"split {split.name!r}: {left} of {len(every)} folds have fewer than {FEWEST} rows on a "
+            "side and are left out"
         )
     return split
 
 
-def _why(data: DataSet) -> str:
+def _why(data: DataSet, split: Split, every: Sequence[Fold]) -> str:
+    if split.name.startswith("file"):
+        sizes = ", ".join(f"{len(fold.train)} and {len(fold.test)}" for fold in every[:3])
+        return f"training and test rows: {sizes}" + (", ..." if len(every) > 3 else "")
     rows = f"there are {len(data)} rows"
-    if data.grouped_by is None:
+    if data.grouped_by is None or split.name == "random":
         return rows
+    if split.name == "formula" and data.formulas is not None:
+        groups = int(_formula_groups(data).max()) + 1
+        shared = f"of what shares a formula or {data.grouped_by!r}"
+        return f"{rows} in {groups} group{'s' if groups > 1 else ''} {shared}; see --group"
     groups = int(data.groups.max()) + 1
     return (
         f"{rows} in {groups} group{'s' if groups > 1 else ''} by {data.grouped_by!r}; see --group"
@@ -104,8 +122,6 @@ def _why(data: DataSet) -> str:
 
 
 def _splits(data: DataSet, name: str, file: Path | None, year: float | None) -> list[Split]:
-    if name == "property":
-        return [s for part in PROPERTY for s in _splits(data, part, file, year)]
     if name == "file":
         return _from_file(data, file) if file else _from_column(data)
     if name == "time":
@@ -122,13 +138,21 @@ def _splits(data: DataSet, name: str, file: Path | None, year: float | None) -> 
                 f"{data.source}: the split 'spacegroup' needs structures or a column; name it by "
                 "--spacegroup"
             )
-        of_row = np.unique(data.spacegroups, return_inverse=True)[1].astype(np.int64)
+        if blank := [
+            row + 1 for row, of in zip(data.rows, data.spacegroups, strict=True) if not of
+        ]:
+            some = ", ".join(map(str, blank[:10])) + (", ..." if len(blank) > 10 else "")
+            raise DataError(
+                f"{data.source}: the split 'spacegroup' needs one in every row; there is none in "
+                f"row{'s' if len(blank) > 1 else ''} {some}"
+            )
+        of_row = _codes(data.spacegroups)
         if of_row.max() < 1:
             raise DataError(f"{data.source}: all rows have one space group")
         return [Split(name, _named(known.group_folds, data, of_row))]
     kinds: dict[str, tuple[known.Split, Rows | None]] = {
         "random": (known.random_share, None),
-        "formula": (known.group_folds, data.groups),
+        "formula": (known.group_folds, _formula_groups(data)),
         "cluster": (known.clusters, data.groups),
         "property-top": (known.property_top, data.groups),
         "property-bottom": (known.property_bottom, data.groups),
@@ -137,12 +161,30 @@ def _splits(data: DataSet, name: str, file: Path | None, year: float | None) -> 
     return [Split(name, _named(function, data, groups), seeded=not name.startswith("property"))]
 
 
+def _formula_groups(data: DataSet) -> Rows:
+    """The groups, joined where they share a formula: neither is ever on both sides."""
+    if data.formulas is None:
+        return data.groups
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    groups, formulas = data.groups, _codes(data.formulas)
+    nodes = int(groups.max()) + 1 + int(formulas.max()) + 1
+    edges = (np.ones(len(data)), (groups, groups.max() + 1 + formulas))
+    _, of_node = connected_components(coo_array(edges, shape=(nodes, nodes)), directed=False)
+    return _codes(of_node[groups])
+
+
+def _codes(labels: Sequence[str] | Rows) -> Rows:
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+
+
 def _named(
     function: known.Split, data: DataSet, groups: Rows | None
 ) -> Callable[[int], list[Fold]]:
     def folds(seed: int) -> list[Fold]:
         pairs = function(data.y, data.x, groups, seed)
-        return _large([Fold(str(i), train, test) for i, (train, test) in enumerate(pairs)])
+        return [Fold(str(i), train, test) for i, (train, test) in enumerate(pairs)]
 
     return folds
 
@@ -160,7 +202,10 @@ def _by_element(data: DataSet) -> Split:
     fewest, most = max(FEWEST, round(0.02 * len(data))), len(data) / 2
     usable = [symbol for symbol, rows in holds.items() if fewest <= rows.sum() <= most]
     if not usable:
-        raise DataError(f"{data.source}: no element is in {fewest} to {most:g} rows")
+        raise DataError(
+            f"{data.source}: no element can be left out: each is in fewer than {fewest} rows, or in "
+            f"more than half of the {len(data)}"
+        )
 
     def folds(seed: int) -> list[Fold]:
         chosen = np.random.default_rng(seed).permutation(usable)[:ELEMENTS]
@@ -177,9 +222,10 @@ def _by_time(data: DataSet, year: float | None) -> Split:
     if year is None and late.sum() < FEWEST:  # a fifth of the rows share the newest year
         late = data.years >= border
     fold = Fold(f"{border:g}", np.flatnonzero(~late), np.flatnonzero(late))
-    if not _large([fold]):
+    split = Split("time", lambda _: [fold], seeded=False)
+    if not split.folds(0):
         raise DataError(f"{data.source}: fewer than {FEWEST} rows before, or from, {border:g}")
-    return Split("time", lambda _: [fold], seeded=False)
+    return split
 
 
 def _from_column(data: DataSet) -> list[Split]:
@@ -189,7 +235,7 @@ def _from_column(data: DataSet) -> list[Split]:
         )
     words = np.array([part.lower() for part in data.parts])
     fold = Fold("test", np.flatnonzero(words == "train"), np.flatnonzero(words == "test"))
-    if not _large([fold]):
+    if not len(fold.train) or not len(fold.test):
         raise DataError(f"{data.source}: the column 'split' does not say train and test")
     return [Split("file", lambda _: [fold], seeded=False)]
 
@@ -198,13 +244,15 @@ def _from_file(data: DataSet, file: Path) -> list[Split]:
     """The splits in a file, grouped by their name; one that tests nothing is cross-validated."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise DataError(f"--split-file {file}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
         raise DataError(f"--split-file {file}: is no JSON: {error}") from error
     entries = content if isinstance(content, list) else [content]
     if not entries:
         raise DataError(f"{file}: holds no split")
     place = {int(row): i for i, row in enumerate(data.rows)}
-    total = int(data.rows.max()) + 1 + len(data.dropped)
+    total = len(data) + len(data.dropped)
     folds: dict[str, list[Fold]] = {}
     everything: dict[str, Rows] = {}
     for number, entry in enumerate(entries):
@@ -221,7 +269,7 @@ def _from_file(data: DataSet, file: Path) -> list[Split]:
             folds.setdefault(name, []).append(Fold(" ".join(scalars) or str(number), train, test))
         else:
             everything[name] = train
-    found = [_fixed(name, _large(of_name)) for name, of_name in folds.items()]
+    found = [_fixed(name, of_name) for name, of_name in folds.items()]
     return found + [_crossed(data, name, rows) for name, rows in everything.items()]
 
 
@@ -234,7 +282,7 @@ def _crossed(data: DataSet, name: str, rows: Rows) -> Split:
 
     def folds(seed: int) -> list[Fold]:
         pairs = known.group_folds(data.y[rows], data.x[rows], data.groups[rows], seed)
-        return _large([Fold(str(i), rows[a], rows[b]) for i, (a, b) in enumerate(pairs)])
+        return [Fold(str(i), rows[a], rows[b]) for i, (a, b) in enumerate(pairs)]
 
     return Split(_file_name(name), folds)
 
@@ -259,7 +307,3 @@ def _rows(file: Path, number: int, listed: Any, place: dict[int, int], total: in
     if wrong:
         raise DataError(f"{file}: split {number}: there is no row {wrong[0]} among {total}")
     return np.array([place[row] for row in dict.fromkeys(listed) if row in place], dtype=np.int64)
-
-
-def _large(folds: list[Fold]) -> list[Fold]:
-    return [fold for fold in folds if len(fold.train) >= FEWEST and len(fold.test) >= FEWEST]

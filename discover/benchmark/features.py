@@ -53,10 +53,14 @@ class Features:
 
 @dataclass(frozen=True)
 class Plan:
-    """Descriptor plug-ins (`composition`, `structure`, ..., or `smiles`), and columns with their kind."""
+    """Descriptor plug-ins (`composition`, `structure`, ..., or `smiles`), and columns with their kind.
+
+    `unused` are columns that could describe rows as well and were not asked for.
+    """
 
     descriptors: tuple[str, ...]
     columns: dict[str, Kind]
+    unused: tuple[str, ...] = ()
 
 
 def plan_features(
@@ -78,13 +82,14 @@ def plan_features(
     kinds = {name: kind for name in free if (kind := _kind(table, name)) is not None}
     if wanted:
         return _asked_for(table, wanted, kinds, smiles)
+    cell = [n for n in kinds if CELL.fullmatch(plain(n)) or SPACEGROUP.fullmatch(plain(n))]
+    others = tuple(name for name in kinds if name not in cell)
     if table.with_structures:
-        return Plan((COMPOSITION, STRUCTURE), {})
+        return Plan((COMPOSITION, STRUCTURE), {}, others)
     if smiles and len(kinds) <= FEW_COLUMNS:
         return Plan((SMILES,), kinds)
     if formula and not smiles:
-        cell = [n for n in kinds if CELL.fullmatch(plain(n)) or SPACEGROUP.fullmatch(plain(n))]
-        return Plan((COMPOSITION,), {n: kinds[n] for n in cell if kinds[n] == "numbers"})
+        return Plan((COMPOSITION,), {n: kinds[n] for n in cell if kinds[n] == "numbers"}, others)
     if kinds:
         return Plan((), kinds)
     raise DataError(

@@ -64,6 +64,12 @@ def sources(names: Sequence[str]) -> dict[str, str]:
     return {name: file.read_text(encoding="utf-8") for name, file in files.items()}
 
 
+def shown(name: str) -> str:
+    """A model or strategy as people see it: of plug-ins that are files the folder is left out."""
+    parts = name.split(" + ")
+    return " + ".join(p.rpartition("/")[2] if plugins.is_file_plugin(p) else p for p in parts)
+
+
 class Strategy(Protocol):
     """Learns from what is observed and picks the next row; made anew for each campaign."""
 

@@ -86,10 +86,11 @@ def _files(path: Path) -> list[Path]:
 
 
 def _of_csv(source: str, file: Path) -> Table:
+    reader: Any = None
     try:
         with file.open(encoding="utf-8-sig", newline="") as handle:
             reader = csv.reader(handle, strict=True)
-            columns = next(reader, [])
+            columns: list[str] = next(reader, [])
             doubled = sorted({name for name in columns if columns.count(name) > 1})
             if not any(columns) or doubled:
                 what = f"columns given twice: {', '.join(doubled)}" if doubled else "no header"
@@ -105,7 +106,8 @@ def _of_csv(source: str, file: Path) -> Table:
                     )
                 rows.append(Row(place, {k: v.strip() for k, v in zip(columns, cells, strict=True)}))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{file}: is not a CSV in UTF-8: {error}") from error
+        line = f" (line {reader.line_num})" if reader is not None and reader.line_num else ""
+        raise DataError(f"{file}: is not a CSV in UTF-8: {error}{line}") from error
     if not rows:
         raise DataError(f"{file}: has a header and no rows")
     if len(columns) == 1:
@@ -171,13 +173,18 @@ def _joined(table: Table, files: Sequence[Path], id_column: str | None) -> Table
 def _read(file: Path) -> list[Any]:
     import ase.io
 
+    read: list[Any] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of CIF dialects; what cannot be used is refused by row
         try:
-            read = list(ase.io.read(file, index=":"))
+            for atoms in ase.io.iread(file, index=":"):
+                if file.suffix.lower() == ".cif":  # ASE's own notes on the cell
+                    atoms.info = {k: v for k, v in atoms.info.items() if k == "occupancy"}
+                read.append(atoms)
         except Exception as error:  # ASE's readers raise whatever comes up
             reason = str(error) or f"it holds no structure ({type(error).__name__})"
-            raise DataError(f"{file}: cannot be read: {reason}") from error
+            after = f" after {len(read)} structures" if read else ""
+            raise DataError(f"{file}: cannot be read{after}: {reason}") from error
     if not read:
         raise DataError(f"{file}: cannot be read: it holds no structure")
     return read

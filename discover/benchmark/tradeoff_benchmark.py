@@ -15,7 +15,7 @@ import numpy as np
 
 from discover.benchmark.campaign_benchmark import check_settings, durations_of
 from discover.benchmark.campaigns import Array, Campaign, Settings, Sought
-from discover.benchmark.strategies import RANDOM, RandomOrder, Strategy
+from discover.benchmark.strategies import RANDOM, RandomOrder, Strategy, shown, sources
 from discover.benchmark.tradeoffs import Tradeoff, strategy
 from discover.files import new_folder, write_atomically
 from discover.records import content_hash
@@ -60,7 +60,10 @@ def run(
         "references": tradeoff.aims.references,
         "sigma": sigma,
         **asdict(settings),
+        **sources([*surrogates, *acquisitions]),
     }
+    if tradeoff.data.durations is not None:
+        identity["durations"] = tradeoff.data.durations.tolist()
     runs: list[Run] = []
     for seed in range(seeds):
         for name, make in strategies.items():
@@ -99,7 +102,7 @@ def run(
         "seeds": seeds,
         "expected_of_random": expected_volume(tradeoff, budget).tolist(),
         "strategies": {
-            name: _summary([r for r in runs if r["strategy"] == name], budget)
+            name: _summary([r for r in runs if r["strategy"] == name], tradeoff, budget)
             for name in strategies
         },
     }
@@ -143,7 +146,7 @@ def table(result: dict[str, Any]) -> str:
 def figure(result: dict[str, Any], tradeoff: Tradeoff) -> Figure:
     """Share of the hypervolume against calculations; the first two targets and what was picked."""
     from discover.benchmark.campaign_report import COLOURS
-    from discover.report.canvas import FONT_POINTS, PALETTE, new_figure, styled
+    from discover.report.canvas import FONT_POINTS, PALETTE, literal, new_figure, styled
 
     drawn = new_figure(10.0, 4.6)
     left, right = map(styled, drawn.subplots(1, 2))
@@ -157,7 +160,7 @@ def figure(result: dict[str, Any], tradeoff: Tradeoff) -> Figure:
     for name, found in result["strategies"].items():
         each = 100 * np.array([run["volume"] for run in found["runs"]])
         mean, colour = each.mean(axis=0), colours.get(name, PALETTE["band"])
-        left.plot(steps, mean, color=colour, linewidth=1.6, label=name)
+        left.plot(steps, mean, color=colour, linewidth=1.6, label=literal(shown(name)))
         error = each.std(axis=0, ddof=1) / math.sqrt(len(each)) if len(each) > 1 else 0 * mean
         left.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.12, linewidth=0)
     left.set_xlim(1, result["budget"])
@@ -165,7 +168,7 @@ def figure(result: dict[str, Any], tradeoff: Tradeoff) -> Figure:
     left.set_xlabel("calculations")
     left.set_ylabel("hypervolume found (% of the table's)")
     best = max(colours, key=lambda name: result["strategies"][name]["volume"]["mean"])
-    rows = result["strategies"][best]["runs"][0]["rows"]
+    rows = np.searchsorted(tradeoff.data.rows, result["strategies"][best]["runs"][0]["rows"])
     front = sorted(tradeoff.front, key=lambda row: tradeoff.y[row, 0])
     x, y = tradeoff.y[:, 0], tradeoff.y[:, 1]
     right.scatter(x, y, s=7, color=PALETTE["line"], label="all rows", zorder=2)
@@ -177,7 +180,7 @@ def figure(result: dict[str, Any], tradeoff: Tradeoff) -> Figure:
         edgecolor=PALETTE["surface"],
         linewidth=0.6,
         zorder=3,
-        label=f"picked by {best} (one seed)",
+        label=f"picked by {literal(shown(best))} (one seed)",
     )
     right.plot(
         x[front],
@@ -192,7 +195,8 @@ def figure(result: dict[str, Any], tradeoff: Tradeoff) -> Figure:
     )
     for axis, target in zip(("x", "y"), result["targets"], strict=False):
         scale = "log₁₀ " if target["transform"] == "log10" else ""
-        getattr(right, f"set_{axis}label")(f"{scale}{target['column']} ({target['goal']})")
+        said = literal(f"{scale}{target['column']} ({target['goal']})", 56)
+        getattr(right, f"set_{axis}label")(said)
     for axes in (left, right):
         axes.legend(
             loc="lower right" if axes is left else "best",
@@ -209,25 +213,25 @@ def show(result: dict[str, Any]) -> None:
     from rich.table import Table
 
     goals = ", ".join(f"{target['goal']} {target['column']}" for target in result["targets"])
-    shown = Table(
+    printed = Table(
         title=f"{goals}; {result['rows']} rows, {result['front']} on the front; initial "
         f"{result['initial']}, {result['concurrency']} at once, budget {result['budget']}, "
         f"{result['seeds']} seeds",
         title_justify="left",
     )
     for heading in ("strategy", "hypervolume", "of the front", *(f"until {s:.0%}" for s in SHARES)):
-        shown.add_column(heading, justify="left" if heading == "strategy" else "right")
-    shown.add_row("random, expected", f"{result['expected_of_random'][-1]:.1%}", *[""] * 4)
+        printed.add_column(heading, justify="left" if heading == "strategy" else "right")
+    printed.add_row("random, expected", f"{result['expected_of_random'][-1]:.1%}", *[""] * 4)
     for name, found in result["strategies"].items():
         volume = found["volume"]
-        shown.add_row(
-            name,
+        printed.add_row(
+            shown(name),
             f"{volume['mean']:.1%} ± {volume['standard_error']:.1%}",
             f"{found['front']:.1f}",
             *(_cell(found["until"][f"{share:.0%}"], result["seeds"]) for share in SHARES),
         )
     console = Console()
-    (console if console.is_terminal else Console(width=140)).print(shown)
+    (console if console.is_terminal else Console(width=140)).print(printed)
 
 
 def _cell(until: dict[str, Any], seeds: int) -> str:
@@ -254,8 +258,12 @@ def _replayed(
     }
 
 
-def _summary(runs: Sequence[Run], budget: int) -> dict[str, Any]:
-    """Means over the seeds; a campaign that did not come so far counts with all of its budget."""
+def _summary(runs: Sequence[Run], tradeoff: Tradeoff, budget: int) -> dict[str, Any]:
+    """Means over the seeds; a campaign that did not come so far counts with all of its budget.
+
+    Its `rows` are those of the file, counted from 0 before any was dropped.
+    """
+    data = tradeoff.data
     final = [run["volume"][-1] for run in runs]
     seconds = [second for run in runs for second in run["selection_seconds"]]
     until = {}
@@ -275,7 +283,14 @@ def _summary(runs: Sequence[Run], budget: int) -> dict[str, Any]:
         "until": until,
         "selection_seconds": float(np.mean(seconds)) if seconds else None,
         "refusals": sorted({reason for run in runs for reason in run["refusals"]}),
-        "runs": [{key: run[key] for key in ("seed", "rows", "volume", "front")} for run in runs],
+        "runs": [
+            {key: run[key] for key in ("seed", "volume", "front")}
+            | {
+                "rows": data.rows[run["rows"]].tolist(),
+                "ids": [data.ids[row] for row in run["rows"]],
+            }
+            for run in runs
+        ],
     }
 
 

@@ -53,7 +53,10 @@ def extrapolation(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of splits and models.")] = 5,
     split_file: Annotated[
-        Path | None, typer.Option(help="JSON with the rows of the split 'file', counted from 0.")
+        Path | None,
+        typer.Option(
+            help="JSON of the split 'file': objects with lists 'train' and 'test' of rows counted from 0."
+        ),
     ] = None,
     before: Annotated[
         float | None, typer.Option(help="The split 'time' learns from the years before this one.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,6 +53,12 @@ def styled(axes: Axes) -> Axes:
     for axis in (axes.xaxis, axes.yaxis):
         axis.label.set(color=PALETTE["ink"], fontsize=FONT_POINTS)
     return axes
+
+
+def literal(text: str, columns: int | None = None) -> str:
+    """A user's words in a figure: no dollar sign begins a formula, no line is longer than `columns`."""
+    lines = textwrap.wrap(text, columns) if columns else [text]
+    return "\n".join(lines).replace("$", r"\$")
 
 
 def legend_above(axes: Axes, columns: int) -> None:

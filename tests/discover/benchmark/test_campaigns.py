@@ -213,6 +213,8 @@ def test_what_cannot_be_replayed_is_refused(
         refused(initial=18)
     with pytest.raises(DataError, match="there are only 30 rows"):
         refused(initial=40, budget=50)
+    with pytest.raises(DataError, match="--concurrency 18: all 18 calculations begin before"):
+        refused(concurrency=18)
 
 
 def test_peers_search_one_end_only(make_data: Callable[..., DataSet], tmp_path: Path) -> None:
@@ -240,3 +242,57 @@ def test_a_strategy_that_could_not_be_fitted_is_told(
     )
     show(result)
     assert "gp + ucb picked in random order: the target is constant (0)" in capsys.readouterr().out
+
+
+def test_given_durations_are_part_of_the_question(
+    make_data: Callable[..., DataSet], tmp_path: Path
+) -> None:
+    """What was replayed without them, or with others, is no answer."""
+
+    def rows(out: str, durations: object) -> tuple[list[int], object]:
+        data = make_data(durations=durations)
+        result = run(
+            data,
+            SETTINGS,
+            surrogates=["bayesian-ridge"],
+            acquisitions=["ucb"],
+            top="3",
+            seeds=1,
+            out=tmp_path / out,
+        )
+        (one,) = result["strategies"]["bayesian-ridge + ucb"]["runs"]
+        return one["rows"], result["durations"]
+
+    taken = np.random.default_rng(3).uniform(0.2, 5.0, 30)
+    alike, untold = rows("one", None)
+    slow, told = rows("one", taken)
+    assert slow == rows("two", taken)[0] != alike
+    assert (untold, told) == (None, taken.tolist())
+
+
+def test_rows_are_named_as_in_the_file(make_data: Callable[..., DataSet], tmp_path: Path) -> None:
+    data = make_data(rows=np.arange(100, 130), dropped=("row 1: bad",) * 100)
+    result = run(data, SETTINGS, surrogates=[], acquisitions=[], top="3", seeds=1, out=tmp_path)
+    (one,) = result["strategies"][RANDOM]["runs"]
+    assert one["ids"] == [f"r{row - 100}" for row in one["rows"]]
+
+
+def test_what_no_campaign_found_is_not_compared_with_random(
+    make_data: Callable[..., DataSet], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[str] = []
+    result = run(
+        make_data(),
+        SETTINGS,
+        surrogates=[],
+        acquisitions=[],
+        top="90%",
+        seeds=1,
+        out=tmp_path,
+        told=told.append,
+    )
+    assert "most: a budget of 18 cannot find 25 rows" in told
+    most = result["strategies"][RANDOM]["until"]["most"]
+    assert (most["reached"], most["relative_to_random"], most["enrichment"]) == (0, None, None)
+    show(result)
+    assert "≥ 18.0 ± 0.0  –" in capsys.readouterr().out

@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 from ase.build import bulk
 from ase.io import write
-from hypothesis import given
-from hypothesis import strategies as st
 
 from discover.benchmark.columns import Columns
-from discover.benchmark.datasets import DataSet, load_data, parse_formula
+from discover.benchmark.datasets import DataSet, load_data
 from discover.errors import DataError, MissingDependencyError
 
 FORMULAS = ("NaCl", "MgO", "LiF", "KBr", "CaO")
@@ -254,21 +252,6 @@ def test_a_gap_in_a_descriptor_is_refused_with_the_ways_out(tmp_path: Path) -> N
         load_data([tmp_path / "d.csv"], Columns("y"))
 
 
-def test_hydrates_are_added_up() -> None:
-    assert parse_formula("CuSO4*5(H2O)")[0] == parse_formula("CuSO4(H2O)5")[0]
-    assert parse_formula("CuSO4·5H2O")[1] == {"Cu", "S", "O", "H"}
-
-
-@given(st.text(max_size=12))
-def test_any_text_is_a_formula_or_an_error(text: str) -> None:
-    try:
-        formula, elements = parse_formula(text)
-    except DataError:
-        return
-    assert formula
-    assert elements
-
-
 def real(shared_data: Path, name: str, columns: Columns, transform: str) -> DataSet:
     return load_data([shared_data / name], columns, transform=transform)  # type: ignore[arg-type]
 
@@ -290,3 +273,46 @@ def test_qmex_is_read_by_its_columns(shared_data: Path) -> None:
     assert data.x.shape[0] == 631
     assert {"mw", "dEbase", "cat_amide"} <= set(data.features.names)
     assert not {"row", "xdis", "UMAP-1"} & set(data.features.names)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("rdkit") is None, reason="RDKit is not installed")
+def test_a_molecule_is_one_group_and_nothing_is_none(alcohols: Path) -> None:
+    text = alcohols.read_text().replace("CCO,0,20", "CCO,0,20\nOCC,1,21")
+    alcohols.write_text(text)
+    data = load_data([alcohols], Columns("b.p. / °C"))
+    assert data.groups[1] == data.groups[2]
+    assert len(set(data.groups.tolist())) == len(data) - 1
+    changed(alcohols, "OCC,", ",")
+    with pytest.raises(
+        DataError, match=r"row 3 \(line 4\): CanonicalSMILES = '': '' is not a SMILES"
+    ):
+        load_data([alcohols], Columns("b.p. / °C"))
+
+
+def test_columns_that_describe_nothing_are_told(tmp_path: Path) -> None:
+    lines = ["formula,temperature,kappa"]
+    lines += [f"{f},{300 + 10 * i},{i + 1}" for i, f in enumerate(FORMULAS)]
+    (tmp_path / "d.csv").write_text("\n".join(lines))
+    told: list[str] = []
+    load_data([tmp_path / "d.csv"], Columns("kappa"), told=told.append)
+    assert told == [
+        "rows are not described by 'temperature'; what is to describe them is named by --features"
+    ]
+    told.clear()
+    named = Columns("kappa", features=("composition", "temperature"))
+    assert "temperature" in load_data([tmp_path / "d.csv"], named, told=told.append).features.names
+    assert told == []
+
+
+def test_space_groups_are_known_by_number(tmp_path: Path) -> None:
+    lines = ["formula,spacegroup,kappa", "NaCl,Fm-3m,1", "MgO,225,2", "ZnS,P6_3mc,3", "KBr,,4"]
+    (tmp_path / "d.csv").write_text("\n".join(lines))
+    data = load_data([tmp_path / "d.csv"], Columns("kappa"))
+    assert data.spacegroups == ("225", "225", "186", "")
+
+
+def test_a_constant_target_is_told_as_the_file_has_it(tmp_path: Path) -> None:
+    lines = ["x,y", *(f"{(i * 7) % 10},2" for i in range(10))]
+    (tmp_path / "d.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match="'y' is 2 in all 10 rows"):
+        load_data([tmp_path / "d.csv"], Columns("y"), transform="log10")

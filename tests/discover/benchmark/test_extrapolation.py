@@ -171,3 +171,29 @@ class Broken(BayesianRidge):
         model.posterior = broken
         return model
 """
+
+
+def test_a_surrogate_that_is_named_twice_is_judged_once(
+    make_data: Callable[..., DataSet], tmp_path: Path
+) -> None:
+    data = make_data()
+    names = ["bayesian-ridge", "bayesian-ridge"]
+    result = run(data, plan_splits(data, ["random"]), names, seeds=1, out=tmp_path)
+    assert result["models"] == [*BASELINES, "bayesian-ridge"]
+
+
+def test_names_may_hold_what_begins_a_formula_of_matplotlib(
+    make_data: Callable[..., DataSet], tmp_path: Path
+) -> None:
+    data = make_data(target=r"cost $\foo$ of " + 8 * "a long name ")
+    run(data, plan_splits(data, ["random"]), ["bayesian-ridge"], seeds=1, out=tmp_path)
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_why_a_surrogate_has_no_figures_is_told(
+    make_data: Callable[..., DataSet], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_data()
+    result = run(data, plan_splits(data, ["random"]), ["graph-ensemble"], seeds=1, out=tmp_path)
+    extrapolation_report.show(result)
+    assert "graph-ensemble could not be fitted: a row is no crystal" in capsys.readouterr().out

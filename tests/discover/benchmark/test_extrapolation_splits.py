@@ -128,7 +128,7 @@ def test_without_a_choice_what_the_data_do_not_allow_is_told(
     told: list[str] = []
     data = make_data(spacegroups=None, years=None, groups=np.zeros(30, dtype=np.int64))
     assert [s.name for s in plan_splits(data, told=told.append)] == ["random", "element"]
-    assert len(told) == 6
+    assert len(told) == 7
     assert any("'time' needs years" in line for line in told)
     assert any("'cluster' has no fold with 3 rows on either side" in line for line in told)
 
@@ -152,3 +152,54 @@ def test_an_option_of_a_split_that_is_not_asked_for_is_refused(
         plan_splits(make_data(), ["random"], None, 1990.0)
     with pytest.raises(DataError, match="fewer than 3 rows before, or from, 1000"):
         plan_splits(make_data(), [], None, 1000.0)
+
+
+def test_formulas_are_parted_whatever_is_grouped(make_data: Callable[..., DataSet]) -> None:
+    """Neither a formula nor a group is on both sides, also where they overlap."""
+    formulas = tuple(f"Li{i // 2 + 1}F" for i in range(30))
+    data = make_data(formulas=formulas, groups=np.arange(30) // 3, grouped_by="batch")
+    (split,) = plan_splits(data, ["formula"])
+    assert len(split.folds(0)) > 1
+    for fold in split.folds(0):
+        for of_row in (np.array(formulas), data.groups):
+            assert not set(of_row[fold.train]) & set(of_row[fold.test])
+    whole = make_data(formulas=formulas, groups=np.arange(30) % 2, grouped_by="batch")
+    with pytest.raises(DataError, match="in 1 group of what shares a formula or 'batch'"):
+        plan_splits(whole, ["formula"])
+
+
+def test_a_space_group_is_needed_in_every_row(make_data: Callable[..., DataSet]) -> None:
+    groups = ["225"] * 30
+    groups[3] = groups[7] = ""
+    data = make_data(spacegroups=tuple(groups), rows=np.arange(1, 31))
+    with pytest.raises(DataError, match="there is none in rows 5, 9"):
+        plan_splits(data, ["spacegroup"])
+
+
+def test_rows_beyond_the_file_are_refused_where_some_were_dropped(
+    make_data: Callable[..., DataSet], tmp_path: Path
+) -> None:
+    data = make_data(rows=np.arange(2, 32), dropped=("row 1: bad", "row 2: bad"))
+    file = tmp_path / "splits.json"
+    file.write_text(json.dumps({"train": [2, 3, 4], "test": [5, 6, 31]}))
+    assert len(plan_splits(data, ["file"], file)[0].folds(0)) == 1
+    file.write_text(json.dumps({"train": [2, 3, 4], "test": [5, 6, 7, 32]}))
+    with pytest.raises(DataError, match="there is no row 32 among 32"):
+        plan_splits(data, ["file"], file)
+
+
+def test_folds_that_are_too_small_are_told(
+    make_data: Callable[..., DataSet], tmp_path: Path
+) -> None:
+    file = tmp_path / "splits.json"
+    entries = [{"train": [0, 1, 2], "test": [3, 4, 5]}, {"train": [0, 1, 2], "test": [6, 7]}]
+    file.write_text(json.dumps(entries))
+    told: list[str] = []
+    (split,) = plan_splits(make_data(), ["file"], file, told=told.append)
+    assert len(split.folds(0)) == 1
+    assert told == ["split 'file': 1 of 2 folds have fewer than 3 rows on a side and are left out"]
+    file.write_text(json.dumps(entries[1:]))
+    with pytest.raises(DataError, match="training and test rows: 3 and 2"):
+        plan_splits(make_data(), ["file"], file)
+    with pytest.raises(DataError, match="cannot be read: No such file"):
+        plan_splits(make_data(), ["file"], tmp_path / "nowhere.json")

@@ -129,3 +129,19 @@ def test_what_is_missing_or_ambiguous_is_named(crystals: Path, tmp_path: Path) -
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds neither a CSV nor structures"):
         read_table([tmp_path / "empty"])
+
+
+def test_a_file_that_breaks_off_says_where(tmp_path: Path) -> None:
+    (tmp_path / "quote.csv").write_text('a,b\n1,2\n3,"4\n')
+    with pytest.raises(DataError, match=r"is not a CSV in UTF-8: .*\(line 3\)"):
+        read_table([tmp_path / "quote.csv"])
+    file = tmp_path / "data.extxyz"
+    write(file, [bulk("MgO", "rocksalt", a) for a in (4.1, 4.2, 4.3)])
+    file.write_text(file.read_text()[:-40])
+    with pytest.raises(DataError, match="cannot be read after 2 structures"):
+        read_table([file])
+
+
+def test_a_cif_brings_no_columns(crystals: Path) -> None:
+    (crystals / "data.csv").unlink()
+    assert read_table([crystals]).columns == ()

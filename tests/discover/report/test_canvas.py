@@ -5,7 +5,16 @@ from xml.etree import ElementTree as ET
 
 from matplotlib.figure import Figure
 
-from discover.report.canvas import PALETTE, TIP, inline_svg, legend_above, new_figure, png, styled
+from discover.report.canvas import (
+    PALETTE,
+    TIP,
+    inline_svg,
+    legend_above,
+    literal,
+    new_figure,
+    png,
+    styled,
+)
 
 
 def figure() -> Figure:
@@ -49,3 +58,11 @@ def test_the_same_figure_gives_the_same_bytes() -> None:
 
 def test_png_is_a_picture() -> None:
     assert png(figure()).startswith(b"\x89PNG\r\n")
+
+
+def test_words_of_users_are_no_formulas() -> None:
+    figure = new_figure(4, 2)
+    axes = styled(figure.subplots())
+    axes.set_ylabel(literal(r"cost $\foo$ [$/t]"))
+    assert r"cost $\foo$ [$/t]" in inline_svg(figure, "cost")
+    assert literal("a name of five words", 12) == "a name of\nfive words"

@@ -1,0 +1,73 @@
+"""What is the same under several names: formulas, molecules and space groups, brought to one name."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from functools import cache
+
+from ase.data import chemical_symbols
+
+from discover.errors import DataError
+
+HYDRATE = re.compile(r"[*·•⋅]")
+HALL_NUMBERS = range(1, 531)
+
+
+def parse_formula(text: str) -> tuple[str, frozenset[str]]:
+    """Reduced formula and elements; parts such as the water of `CuSO4*5(H2O)` are added up.
+
+    Raises DataError for what is no formula.
+    """
+    from pymatgen.core import Composition
+
+    total = Composition()
+    for part in HYDRATE.split(text.replace(" ", "")):
+        match = re.fullmatch(r"(\d*\.?\d*)(.+)", part)
+        if match is None:
+            raise DataError(f"{text!r} is no formula")
+        try:
+            total += Composition(match[2], strict=True) * float(match[1] or 1)
+        except (ValueError, KeyError) as error:
+            raise DataError(f"{text!r} is no formula: {error}") from error
+    if not total or any(symbol not in chemical_symbols for symbol in total.get_el_amt_dict()):
+        raise DataError(f"{text!r} is no formula")
+    symbols = frozenset(total.get_el_amt_dict())
+    amounts = {el: round(n, 6) for el, n in total.fractional_composition.items()}
+    whole = total.reduced_formula if all(float(n).is_integer() for n in total.values()) else None
+    return whole or Composition(amounts).formula.replace(" ", ""), symbols
+
+
+def canonical_smiles(text: str) -> str:
+    """RDKit's one SMILES of a molecule; the text itself where RDKit is missing or cannot read it."""
+    if importlib.util.find_spec("rdkit") is None:
+        return text
+    from rdkit import Chem, rdBase
+
+    with rdBase.BlockLogs():
+        mol = Chem.MolFromSmiles(text)
+    return text if mol is None else str(Chem.MolToSmiles(mol))
+
+
+def spacegroup_label(text: str) -> str:
+    """The international number for `225`, `225.0`, `Fm-3m` or `P 2_1/c`; the text itself for others."""
+    symbol = _plain_symbol(text)
+    number = re.fullmatch(r"(\d+)(\.0*)?", symbol)
+    return number[1] if number else _symbols().get(symbol, text.strip())
+
+
+def _plain_symbol(text: str) -> str:
+    return re.sub(r"[\s_]+", "", text).partition(":")[0]
+
+
+@cache
+def _symbols() -> dict[str, str]:
+    """Numbers of space groups by their international symbols, short and full, as `_plain_symbol`s."""
+    import spglib
+
+    found: dict[str, str] = {}
+    for hall in HALL_NUMBERS:
+        kind = spglib.get_spacegroup_type(hall)
+        for symbol in (kind.international_short, kind.international_full):
+            found.setdefault(_plain_symbol(symbol), str(kind.number))
+    return found
