@@ -16,7 +16,7 @@ from surrogates.base import Surrogate, TrainingData
 from surrogates.calibration import scale_of
 from surrogates.mixture import stacking_weights
 from surrogates.splits import SPLITS, Pairs
-from surrogates.tabular import TabularSurrogate
+from surrogates.tabular import TabularSurrogate, judging
 from surrogates.validation import (
     HeldOut,
     Question,
@@ -179,7 +179,7 @@ def judge_families(
     if len(data) > rows:
         chosen = np.random.default_rng(seed).permutation(len(data))[:rows]
         data = data.rows(torch.from_numpy(np.sort(chosen)))
-    pairs = _pairs(data, seed)
+    pairs, counted = _pairs(data, seed), judging(data).numpy()
     weights, scales = np.empty((2, len(REGIMES), len(families)))
     errors: dict[str, dict[str, float | None]] = {name: {} for name in families}
     rows_of: dict[str, JsonValue] = {}
@@ -187,9 +187,10 @@ def judge_families(
         observed, means, stds = [], [], []
         for split in splits:
             y, mean, std = _predictions(families, data, pairs[split], seed, respondent)
+            y = np.where(counted[[row for _, rows in pairs[split] for row in rows]], y, np.nan)
             for f, name in enumerate(families):
                 score = crps(y, mean[:, f], std[:, f])
-                errors[name][split] = float(score.mean()) if np.isfinite(score).any() else None
+                errors[name][split] = float(np.nanmean(score)) if np.isfinite(score).any() else None
             observed.append(y)
             means.append(mean)
             stds.append(std)
@@ -197,7 +198,7 @@ def judge_families(
         z = (y[:, None] - mean) / std
         scales[r] = [scale_of(column[np.isfinite(column)]) for column in z.T]
         weights[r] = stacking_weights(log_density(y[:, None], mean, std * scales[r]))
-        rows_of[regime] = int(np.isfinite(z).all(axis=1).sum())
+        rows_of[regime] = int(np.isfinite(z).any(axis=1).sum())
     kept = (weights > SMALLEST).any(axis=0) | (weights.max(axis=0) == weights.max())
     names = tuple(name for name, keep in zip(families, kept, strict=True) if keep)
     weights = weights[:, kept] / weights[:, kept].sum(axis=1, keepdims=True)
@@ -238,7 +239,10 @@ def _pairs(data: TrainingData, seed: int) -> dict[str, Pairs]:
     pairs = {}
     for splits in REGIMES.values():
         for name in splits:
-            found = SPLITS[name](y, x, groups, seed)
+            try:
+                found = SPLITS[name](y, x, groups, seed)
+            except SurrogateError:  # rows that are described alike have no clusters
+                found = []
             pairs[name] = [found[i] for i in rng.permutation(len(found))[:PAIRS]]
     return pairs
 

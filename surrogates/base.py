@@ -60,14 +60,24 @@ class TrainingData:
             if bool(wrong.any()):
                 raise SurrogateError(f"noise must be finite and not negative, {_first(wrong)}")
         if self.censored is not None:
-            wrong = (self.censored.abs() > 1) | ((self.censored != 0) & self.y.isnan())
+            sides = (self.censored == -1) | (self.censored == 0) | (self.censored == 1)
+            wrong = ~sides | ((self.censored != 0) & self.y.isnan())
             if bool(wrong.any()):
                 raise SurrogateError(
                     f"censored must be -1, 0 or 1, and 0 where y is missing, {_first(wrong)}"
                 )
+        self._check_fidelities()
         if not all(0 <= column < self.x.shape[1] for column in self.categorical):
             raise SurrogateError(
                 f"categorical names columns that x does not have: {self.categorical}"
+            )
+
+    def _check_fidelities(self) -> None:
+        at = self.x[:, -1:]
+        wrong = (at < 0) | (at >= self.fidelities) | (at != at.floor())
+        if self.fidelities > 1 and bool(wrong.any()):
+            raise SurrogateError(
+                f"the fidelity, the last column of x, must be 0 to {self.fidelities - 1}, {_first(wrong)}"
             )
 
     def __len__(self) -> int:

@@ -13,7 +13,7 @@ from discover import plugins
 from discover.errors import SurrogateError
 from surrogates.base import Surrogate, TrainingData
 from surrogates.splits import SPLITS, Pairs
-from surrogates.tabular import TabularSurrogate
+from surrogates.tabular import TabularSurrogate, judging
 
 if TYPE_CHECKING:
     from surrogates.calibrated_model import CalibratedModel
@@ -78,7 +78,11 @@ def judge(surrogate: Surrogate, data: TrainingData, pairs: Pairs, seed: int) -> 
     from surrogates.validation import predict, with_known_noise
 
     z, outside = [np.zeros(0)], [np.zeros(0, dtype=bool)]
-    for train, test in pairs:
+    counted = judging(data).numpy()
+    for train, tested in pairs:
+        test = tested[counted[tested]]
+        if not len(test):
+            continue
         known = data.rows(torch.from_numpy(train))
         try:
             model = surrogate.fit(known, seed)

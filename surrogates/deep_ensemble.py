@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from surrogates.base import TrainingData
-from surrogates.tabular import TabularSurrogate, row_weights
+from surrogates.tabular import TabularSurrogate, judging, row_weights
 
 if TYPE_CHECKING:
     from surrogates.networks import NetworkEnsemble
@@ -72,6 +72,6 @@ class DeepEnsemble(TabularSurrogate):
                 schedule.step()
         model.requires_grad_(requires_grad=False)
         errors = (model.network(points) - residual).double()
-        model.relative_noise.fill_(out_of_bag_noise(errors, drawn == 0))
+        model.relative_noise.fill_(out_of_bag_noise(errors, (drawn == 0) & judging(data)))
         model.double().eval()
         return model

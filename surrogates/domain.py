@@ -20,18 +20,19 @@ class Domain:
 
     A candidate is inside where its mean distance to its three nearest rows, in standard scores, is at
     most the 95 % quantile of what the rows themselves have to the other rows (the k-nearest-neighbour
-    applicability domain: Sahigara et al., J. Cheminform. 5, 27 (2013)).
+    applicability domain: Sahigara et al., J. Cheminform. 5, 27 (2013)). Rows that are described alike
+    count as one.
     """
 
     def __init__(self, x: Tensor) -> None:
         self.x = x
         self._scaling = standard_score(x)
-        self._points = self._scaling.transform(x)
-        self._neighbours = max(1, min(NEIGHBOURS, len(x) - 1))
+        self._points = self._scaling.transform(x).unique(dim=0)
+        self._neighbours = max(1, min(NEIGHBOURS, len(self._points) - 1))
         among = torch.cdist(self._points, self._points)
         among.fill_diagonal_(torch.inf)
         own = among.topk(self._neighbours, largest=False).values.mean(dim=-1)
-        self._border = own.quantile(QUANTILE).clamp_min(1e-9)
+        self._border = own.quantile(QUANTILE).nan_to_num(0.0, posinf=0.0).clamp_min(1e-9)
 
     def distance(self, x: Tensor) -> Tensor:
         """Distances (b x q) of `x` (b x q x d) in units of the border's: above 1 is outside."""

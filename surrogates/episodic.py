@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from surrogates.base import TrainingData
-from surrogates.tabular import TabularSurrogate, row_weights
+from surrogates.tabular import TabularSurrogate, judging, row_weights
 
 if TYPE_CHECKING:
     import torch
@@ -89,8 +89,9 @@ class Episodic(TabularSurrogate):
         model.requires_grad_(requires_grad=False)
         features = model.features(points)
         mean, variance = model.regress(features, target, practised, features)
+        unseen = (practised == 0) & judging(data)
         model.amplitude.fill_(
-            _amplitude(mean - target, variance + model.ridge.unsqueeze(-1), practised == 0)
+            _amplitude(mean - target, variance + model.ridge.unsqueeze(-1), unseen)
         )
         model.double().support(points.double(), target.double(), weights.double())
         model.eval()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from surrogates.base import TrainingData
-from surrogates.tabular import TabularSurrogate, row_weights
+from surrogates.tabular import TabularSurrogate, judging, row_weights
 
 if TYPE_CHECKING:
     from surrogates.graph_network import GraphEnsemble
@@ -78,6 +78,6 @@ class GraphDeepEnsemble(TabularSurrogate):
                 schedule.step()
         model.requires_grad_(requires_grad=False)
         errors = (model.network(graphs) - residual).double()
-        model.relative_noise.fill_(out_of_bag_noise(errors, drawn == 0))
+        model.relative_noise.fill_(out_of_bag_noise(errors, (drawn == 0) & judging(data)))
         model.double().eval()
         return model

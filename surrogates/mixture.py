@@ -9,7 +9,7 @@ from pydantic import Field
 
 from discover import plugins
 from surrogates.base import Surrogate, TrainingData
-from surrogates.tabular import TabularSurrogate
+from surrogates.tabular import TabularSurrogate, judging
 from surrogates.validation import (
     Array,
     HeldOut,
@@ -53,7 +53,7 @@ class Mixture(TabularSurrogate):
         from surrogates.mixture_model import MixtureModel
 
         models = {name: member.fit(data, seed) for name, member in self._members.items()}
-        observed = data.y[:, 0].double().numpy()
+        observed = _judged_by(data)
         weights = stacking_weights(_log_densities(observed, self._predictions(data, seed, FOLDS)))
         return MixtureModel(models, dict(zip(models, weights.tolist(), strict=True)))
 
@@ -64,17 +64,21 @@ class Mixture(TabularSurrogate):
         """
         data = self.without_bounds(data, seed)
         parts = self._predictions(data, seed, folds)
-        densities = _log_densities(data.y[:, 0].double().numpy(), parts)
+        densities = _log_densities(_judged_by(data), parts)
         fold = parts[0].fold
         means = np.stack([part.mean for part in parts], axis=1)
         variances = np.stack([part.std for part in parts], axis=1) ** 2
         mean, variance = np.full((2, len(fold)), np.nan)
         for k in np.unique(fold):
             inside = fold == k
-            weights = stacking_weights(densities[~inside])
-            mean[inside] = means[inside] @ weights
-            spread = (means[inside] - mean[inside, None]) ** 2
-            variance[inside] = (variances[inside] + spread) @ weights
+            own, answered = means[inside], np.isfinite(means[inside])
+            weights = stacking_weights(densities[~inside]) * answered
+            weights /= weights.sum(axis=1, keepdims=True).clip(min=1e-300)
+            middle = np.nansum(weights * own, axis=1)
+            spread = variances[inside] + (own - middle[:, None]) ** 2
+            some = answered.any(axis=1)
+            mean[inside] = np.where(some, middle, np.nan)
+            variance[inside] = np.where(some, np.nansum(weights * spread, axis=1), np.nan)
         return HeldOut(mean, np.sqrt(variance), fold)
 
     def _predictions(self, data: TrainingData, seed: int, folds: int) -> list[HeldOut]:
@@ -90,10 +94,12 @@ class Mixture(TabularSurrogate):
 def stacking_weights(log_densities: Array) -> Array:
     """Weights of k predictive densities that make n held-out observations most likely.
 
-    `log_densities` is n x k; rows that are not finite are left out. Expectation maximization for the
-    proportions of a mixture, with one pseudo-observation for each member.
+    `log_densities` is n x k, not a number where a member has no answer: there it adds nothing to the
+    likelihood. Expectation maximization for the proportions of a mixture, with one pseudo-observation
+    for each member.
     """
-    rows = log_densities[np.isfinite(log_densities).all(axis=1)]
+    answered = np.isfinite(log_densities)
+    rows = np.where(answered, log_densities, -np.inf)[answered.any(axis=1)]
     members = log_densities.shape[1]
     densities = np.exp(rows - rows.max(axis=1, keepdims=True))
     weights = np.full(members, 1 / members)
@@ -102,6 +108,12 @@ def stacking_weights(log_densities: Array) -> Array:
         shares /= shares.sum(axis=1, keepdims=True)
         weights = (shares.sum(axis=0) + 1) / (len(rows) + members)
     return weights
+
+
+def _judged_by(data: TrainingData) -> Array:
+    """One target's values (n), not a number where they are mostly noise."""
+    values: Array = data.y[:, 0].double().where(judging(data), float("nan")).numpy()
+    return values
 
 
 def _log_densities(observed: Array, parts: list[HeldOut]) -> Array:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast, runtime_checkable
 
 from pydantic import JsonValue
 
+from discover import plugins
 from discover.errors import SurrogateError
 from discover.files import write_atomically
 
@@ -101,9 +103,17 @@ def restore(description: dict[str, JsonValue], tensors: dict[str, Tensor]) -> Mo
 
     name = str(description.get("class"))
     module, _, attribute = name.partition(":")
+    surrogates = {
+        info.target.partition(".")[0] for info in plugins.available("surrogates").values()
+    }
+    if module not in sys.modules and module.partition(".")[0] not in surrogates:
+        # importing it would run its code
+        raise SurrogateError(
+            f"the model's class {name!r} cannot be imported: no surrogate comes from there"
+        )
     try:
         cls: Any = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise SurrogateError(f"the model's class {name!r} cannot be imported: {error}") from error
     if not (isinstance(cls, type) and issubclass(cls, Model) and hasattr(cls, "restore")):
         raise SurrogateError(f"{name!r} is not a model that can be restored")

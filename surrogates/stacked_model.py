@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
     from torch import Tensor
 
+RELATIVE_FLOOR = 1e-9
+"""Smallest variance, relative to that of the values at the last fidelity."""
 STEP = 0.5
 """Difference, in standard deviations of the values at a fidelity, over which a slope is taken."""
 
@@ -38,7 +40,7 @@ class StackedModel(GaussianModel):
 
     f_m(x) = a + b f_{m-1}(x) + r_m(x, f_{m-1}(x)), linearized about the mean of f_{m-1}: with the slope
     g = b + ∂r/∂f, cov(f_m) = cov(r_m) + g cov(f_{m-1}) gᵀ and cov(f_m, f_j) = g cov(f_{m-1}, f_j). A
-    value that was measured below the last fidelity is what it is: it has no variance.
+    value that was measured below the last fidelity is what it is: it has next to no variance.
     """
 
     def __init__(self, levels: Sequence[Level]) -> None:
@@ -60,7 +62,8 @@ class StackedModel(GaussianModel):
         if observation_noise:
             noise = torch.stack(noises, dim=-1).gather(-1, at.unsqueeze(-1)).squeeze(-1)
             total = total + torch.diag_embed(noise)
-        return mean, total
+        floor = RELATIVE_FLOOR * self.levels[-1].y.var()
+        return mean, total + floor * torch.eye(total.shape[-1]).to(total)
 
     def marginals(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance (n) at the last fidelity of descriptors (n x d); what is known is known."""

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+LEAST_TOLD = 1e-4
+"""Share of its variance that a bound takes from what is expected, at least."""
+
+
 class TabularSurrogate(ABC):
     """A surrogate that is written for one target without bounds, and here learns to take all data.
 
     Several targets get a model each, on the rows that have a value of theirs. Where values are bounds,
-    a first fit on the others says what to expect there; each bound is then replaced by the mean of the
-    truncated normal beyond it, with its standard deviation as noise, and the model is fitted to all
-    (one step of Schmee & Hahn, Technometrics 21, 417 (1979), whose first fit does not see the bounds).
+    a first fit on the others says what to expect there; each bound is then replaced by the value, with
+    noise, that would turn this into what is expected beyond the bound (`told_by`), and the model is
+    fitted to all.
     """
 
     def fit(self, data: TrainingData, seed: int) -> Model:
@@ -71,15 +75,32 @@ def with_bounds_filled(data: TrainingData, mean: Tensor, std: Tensor) -> Trainin
     if data.censored is None:
         return data
     bound = data.censored != 0
-    filled, spread = beyond(
-        data.y[bound].double(), data.censored[bound].double(), mean[bound], std[bound]
+    known = torch.zeros_like(data.y) if data.noise is None else data.noise.nan_to_num(0.0)
+    known = known.double()
+    filled, spread = told_by(
+        data.y[bound].double(),
+        data.censored[bound].double(),
+        mean[bound],
+        torch.hypot(std[bound], known[bound]),
     )
     values, noise = data.y.double().clone(), torch.full(data.y.shape, torch.nan).double()
     if data.noise is not None:
         noise = data.noise.double().clone()
     values[bound] = filled
-    noise[bound] = (noise[bound].nan_to_num(0.0).square() + spread.square()).sqrt()
+    noise[bound] = torch.hypot(known[bound], spread)
     return replace(data, y=values, noise=noise, censored=None)
+
+
+def told_by(bound: Tensor, side: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    """Values and noise (n) that say of normals (n) what a bound says of them: as much, and no more.
+
+    With them a normal is conditioned to the mean and variance that it has `beyond` its bound, which may
+    be hardly another one: 1 / noise² = 1 / beyond² - 1 / std² (assumed density filtering: Minka, PhD
+    thesis, MIT (2001), eq. 3.9 to 3.12).
+    """
+    mean_beyond, std_beyond = beyond(bound, side, mean, std)
+    share = (1 - (std_beyond / std).square()).clamp_min(LEAST_TOLD)
+    return mean + (mean_beyond - mean) / share, std_beyond / share.sqrt()
 
 
 def can_be_fitted(data: TrainingData) -> bool:
@@ -121,12 +142,24 @@ def known_noise(data: TrainingData) -> Tensor | None:
 def row_weights(data: TrainingData) -> Tensor:
     """How much each row counts (n, at most 1) for a model without a noise model of its own.
 
-    A value whose known noise variance is v beside the target's variance s counts s / (s + v).
+    A value whose known noise variance is v beside the target's variance s counts s / (s + v), with s that
+    of the rows so weighted, beside the row that counts most.
     """
     import torch
 
     noise = known_noise(data)
     if noise is None:
         return torch.ones(len(data.x), dtype=torch.float64)
-    variance = data.y.double().var()
-    return variance / (variance + noise.square())
+    y = data.y[:, 0].double()
+    variance, weights = y.var(), torch.ones_like(y)
+    least = 1e-9 * variance
+    for _ in range(20):  # what is mostly noise does not say how widely the target is spread
+        weights = variance / (variance + noise.square())
+        mean = (weights * y).sum() / weights.sum()
+        variance = ((weights * (y - mean).square()).sum() / weights.sum()).clamp_min(least)
+    return weights / weights.max()
+
+
+def judging(data: TrainingData) -> Tensor:
+    """Which rows (n booleans) say how good predictions are: those that are not mostly noise."""
+    return row_weights(data) > 0.5

@@ -147,6 +147,12 @@ class Calibration(nn.Module):
         return factors * torch.stack([torch.ones_like(self._scale), self._scale, self._scale])
 
 
+def unjudged(variance: Tensor) -> Tensor:
+    """Factors of `TreeEnsemble` by their priors alone, for a target of this variance."""
+    centres = torch.tensor([SPREAD[0], DISTANCE[0], NOISE[0]], dtype=torch.float64).exp()
+    return centres * torch.stack([torch.ones_like(variance), variance, variance])
+
+
 def novelty(distance: Tensor) -> Tensor:
     """From 0 at a known row to 1 far from all."""
     return -torch.expm1(-0.5 * distance.square())

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from surrogates.base import TrainingData
-from surrogates.tabular import TabularSurrogate, row_weights
+from surrogates.tabular import TabularSurrogate, judging, row_weights
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from surrogates.tree_ensemble import TreeEnsemble
 
 Array = npt.NDArray[np.float64]
+
+
+TRIES = 100
+"""Draws of rows by their weights, before every row counts."""
 
 
 class _Trees(TabularSurrogate):
@@ -36,7 +40,7 @@ class _Trees(TabularSurrogate):
         from surrogates.descent import descend
         from surrogates.threads import one_thread
         from surrogates.tree_arrays import Trees
-        from surrogates.tree_ensemble import Calibration, TreeEnsemble, novelty
+        from surrogates.tree_ensemble import Calibration, TreeEnsemble, novelty, unjudged
 
         x = data.x.double().numpy().astype(np.float32)
         y = data.y[:, 0].double().numpy()
@@ -64,8 +68,9 @@ class _Trees(TabularSurrogate):
         )
         values = model.members(data.x.double())
         residual, spread, judged = _out_of_bag(values, torch.from_numpy(drawn == 0), data.y[:, 0])
-        judged &= torch.from_numpy(weights > 0.5)
+        judged &= judging(data)
         if not bool(judged.any()):
+            model.factors = unjudged(data.y.double().var())
             return model
         points = model.points(data.x.double())
         distances = torch.cdist(points, points)
@@ -176,13 +181,16 @@ def _bootstraps(
     """How often each member sees each row (members x n); two rows at least.
 
     Whole groups are drawn, and of their rows each with the probability that is its weight: a tree that
-    is fully grown would believe even a row of little weight.
+    is fully grown would believe even a row of little weight. Where that leaves too few rows again and
+    again, every row counts.
     """
     drawn = np.zeros((members, len(group)), dtype=np.int64)
     for counts in drawn:
+        tried = 0
         while (counts > 0).sum() < 2:
             times = np.bincount(rng.integers(n_groups, size=n_groups), minlength=n_groups)
-            counts += rng.binomial(times[group], weights)
+            counts += rng.binomial(times[group], weights if tried < TRIES else 1.0)
+            tried += 1
     return drawn
 
 

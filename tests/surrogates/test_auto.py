@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from discover.errors import SurrogateError
 from surrogates import TrainingData
-from surrogates.auto import REGIMES, Auto, crps
+from surrogates.auto import REGIMES, Auto, crps, judge_families
 from surrogates.conformance import TabularConformance, example_data
 from surrogates.gated_mixture import Blend, Gate, GatedMixture
 from surrogates.gaussian import GaussianModel
@@ -93,3 +94,31 @@ def test_crps_against_its_definition():
     integral = np.trapezoid((norm.cdf(t, mean, std) - (t >= y)) ** 2, t)
     found = crps(np.array([y]), np.array([mean]), np.array([std]))
     assert float(found[0]) == pytest.approx(float(integral), rel=1e-4)
+
+
+class Never:
+    """A family that never has an answer."""
+
+    def fit(self, data, seed):
+        raise SurrogateError("not today")
+
+
+def test_a_family_that_cannot_be_fitted_changes_nothing_for_the_others():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 4))
+    data = TrainingData(torch.tensor(x), torch.tensor(x @ np.ones((4, 1))))
+    families = ("bayesian-ridge", "random-forest")
+    of_alone = judge_families(Auto(families)._families, data, 0, 200)
+    of_beside = judge_families({**Auto(families)._families, "never": Never()}, data, 0, 200)
+    assert of_beside.families[:1] == of_alone.families[:1] == ("bayesian-ridge",)
+    assert of_beside.weights[:, 0] == pytest.approx(of_alone.weights[:, 0], abs=0.1)
+    assert of_beside.scales[:, 0] == pytest.approx(of_alone.scales[:, 0])
+    assert of_beside.figures["held_out_rows"] == of_alone.figures["held_out_rows"]
+
+
+def test_rows_that_are_described_alike_have_no_clusters_and_are_judged_all_the_same():
+    data = example_data(30)
+    x = data.x.clone()
+    x[:20] = x[0]
+    model = Auto(families=("bayesian-ridge", "gp-linear")).fit(TrainingData(x, data.y), seed=0)
+    assert set(model.members) <= {"bayesian-ridge", "gp-linear"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -28,13 +30,23 @@ class TestOfDeepEnsembles(MultiFidelityConformance):
         return FidelityStack()
 
 
-def test_what_was_measured_below_has_no_variance_there() -> None:
+def test_what_was_measured_below_has_next_to_no_variance_there() -> None:
     data = ladder_data(12, 6)
     model = FidelityStack(base="gp").fit(data, seed=0)
     with torch.no_grad():
         mean, covariance = joint_moments(model, data.x[:3])
     torch.testing.assert_close(mean, data.y[:3, 0])
-    assert float(covariance.abs().max()) == 0.0
+    assert 0 < float(covariance.abs().max()) < 1e-8 * float(data.y.var())
+    model.posterior(data.x[:1]).rsample(torch.Size([2]))  # it can be factorized
+
+
+def test_bounds_are_taken_at_any_fidelity() -> None:
+    data = ladder_data(24, 8)
+    for row in (3, 26):
+        censored = torch.zeros(data.y.shape, dtype=torch.int8)
+        censored[row] = -1
+        model = FidelityStack(base="gp").fit(replace(data, censored=censored), seed=0)
+        assert bool(model.posterior(data.x).variance.isfinite().all())
 
 
 def test_uncertainty_below_is_handed_on() -> None:

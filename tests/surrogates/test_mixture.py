@@ -70,3 +70,13 @@ def test_validation_predicts_every_row_of_a_group_without_the_group():
 def test_an_unknown_member_is_named():
     with pytest.raises(PluginError, match=r"no surrogate is called 'gq'"):
         Mixture(members=("gq",))
+
+
+def test_a_member_without_answers_leaves_the_weights_of_the_others():
+    rng = np.random.default_rng(0)
+    good, bad = rng.normal(-1, 0.1, 40), rng.normal(-3, 0.1, 40)
+    none = np.full(40, np.nan)
+    alone = stacking_weights(np.stack([good, bad], axis=1))
+    beside = stacking_weights(np.stack([good, bad, none], axis=1))
+    assert beside[2] < 0.05
+    assert beside[0] / beside[1] == pytest.approx(alone[0] / alone[1], rel=0.1)

@@ -123,3 +123,12 @@ def test_tensors_of_another_model_are_refused(model, tmp_path):
     (tmp_path / TENSORS).write_bytes(serialized({"other": torch.zeros(2)}))
     with pytest.raises(SurrogateError, match="cannot be restored: KeyError"):
         load(tmp_path)
+
+
+def test_code_that_no_surrogate_comes_with_is_not_run(model, tmp_path, monkeypatch):
+    (tmp_path / "planted.py").write_text("raise SystemExit('ran')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    save(model, tmp_path)
+    change(tmp_path, **{"class": "planted:Model"})
+    with pytest.raises(SurrogateError, match="no surrogate comes from there"):
+        load(tmp_path)

@@ -4,11 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import truncnorm
 
+from discover import plugins
 from surrogates import TrainingData
 from surrogates.conformance import example_data
 from surrogates.kernel_families import BayesianRidge, codes
-from surrogates.tabular import beyond, known_noise, row_weights
-from surrogates.validation import validate
+from surrogates.tabular import beyond, known_noise, row_weights, told_by
+from surrogates.validation import predict, validate
 
 
 @given(
@@ -79,3 +80,52 @@ def test_validation_counts_bounds_apart_and_targets_alone():
     assert set(first["domain"]) == {"inside", "outside"}
     assert first["domain"]["inside"]["rows"] + first["domain"]["outside"]["rows"] == 26
     assert report.metrics["1.mae"] < 0.3
+
+
+@given(
+    bound=st.floats(-5, 5),
+    mean=st.floats(-5, 5),
+    std=st.floats(0.3, 4),
+    side=st.sampled_from([-1, 1]),
+)
+def test_what_a_bound_tells_gives_what_is_beyond_it(bound, mean, std, side):
+    """A normal that is conditioned on the value and its noise has the moments of the truncated one."""
+    given_bound = [torch.tensor([float(v)]).double() for v in (bound, side, mean, std)]
+    value, noise = told_by(*given_bound)
+    expected_mean, expected_std = beyond(*given_bound)
+    variance = 1 / (1 / std**2 + 1 / noise.square())
+    if side * (bound - mean) / std > -3:  # farther off it tells next to nothing
+        assert float(variance.sqrt()) == pytest.approx(float(expected_std), rel=1e-3)
+        updated = variance * (mean / std**2 + value / noise.square())
+        assert float(updated) == pytest.approx(float(expected_mean), rel=1e-3, abs=1e-3 * std)
+
+
+@pytest.mark.parametrize(
+    "name", ["gp-linear", "gp-ard", "random-forest", "deep-ensemble", "episodic", "mixture"]
+)
+def test_bounds_that_say_nothing_make_nothing_certain(name):
+    data, bounds = example_data(20, seed=1), example_data(40, seed=2)
+    surrogate = plugins.create("surrogates", name)
+    alone = surrogate.fit(data, seed=0)
+    censored = torch.zeros(60, 1, dtype=torch.int8)
+    censored[20:] = -1
+    far = data.y.max() + 100 * data.y.std()
+    both = TrainingData(
+        torch.cat([data.x, bounds.x]),
+        torch.cat([data.y, far.expand(40, 1)]),
+        censored=censored,
+    )
+    x = example_data(50, seed=3).x
+    with_bounds = predict(surrogate.fit(both, seed=0), x)[1].mean()
+    assert with_bounds > 0.7 * predict(alone, x)[1].mean()
+
+
+def test_rows_of_much_noise_count_little_however_far_they_are_off():
+    data = example_data(30)
+    y, noise = data.y.clone(), torch.full(data.y.shape, torch.nan).double()
+    y[4], noise[4] = y[4] + 100 * data.y.std(), 100 * data.y.std()
+    weights = row_weights(TrainingData(data.x, y, noise=noise))
+    assert float(weights[4]) < 0.01
+    assert bool((weights[torch.arange(30) != 4] == 1).all())
+    everywhere = torch.full(data.y.shape, 1e3 * float(data.y.std())).double()
+    assert bool((row_weights(TrainingData(data.x, data.y, noise=everywhere)) == 1).all())

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from surrogates import TrainingData
-from surrogates.conformance import TabularConformance
+from surrogates.conformance import TabularConformance, example_data
 from surrogates.trees import GradientBoosting, RandomForest
 
 
@@ -50,3 +50,26 @@ def test_importances_below_zero_by_rounding_do_no_harm():
     rounded, usual = (kind(members=20).fit(data, seed=0) for kind in (Rounded, RandomForest))
     assert rounded.factors.isfinite().all()
     torch.testing.assert_close(rounded.factors, usual.factors)
+
+
+def test_one_group_alone_is_judged_on_the_scale_of_its_target():
+    """Members all see the same rows: nothing is held out, and the factors are those of the priors."""
+    data = example_data(30)
+    stds = []
+    for unit in (1.0, 1e-3):
+        whole = TrainingData(data.x, unit * data.y, groups=torch.zeros(30).long())
+        model = RandomForest(members=8).fit(whole, seed=0)
+        with torch.no_grad():
+            stds.append(model.posterior(data.x + 1).variance.sqrt() / unit)
+    torch.testing.assert_close(stds[0], stds[1], rtol=0.05, atol=0.0)
+
+
+@pytest.mark.parametrize("surrogate", [RandomForest(members=8), GradientBoosting(members=4)])
+def test_noise_that_is_stated_too_large_is_fitted_all_the_same(surrogate):
+    data = example_data(20)
+    for rows in (slice(None), slice(1, None)):
+        noise = torch.full(data.y.shape, torch.nan).double()
+        noise[rows] = 1e4 * data.y.std()
+        model = surrogate.fit(TrainingData(data.x, data.y, noise=noise), seed=0)
+        with torch.no_grad():
+            assert bool((model.posterior(data.x).variance > 0).all())
