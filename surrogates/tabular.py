@@ -23,9 +23,9 @@ class TabularSurrogate(ABC):
     """A surrogate that is written for one target without bounds, and here learns to take all data.
 
     Several targets get a model each, on the rows that have a value of theirs. Where values are bounds,
-    a first fit on the others says what to expect there; each bound is then replaced by the value, with
-    noise, that would turn this into what is expected beyond the bound (`told_by`), and the model is
-    fitted to all.
+    a first fit on the others says what to expect there; each bound is then replaced by what is expected
+    beyond it, with so much noise that it makes nothing surer than the bound does (`told_by`), and the
+    model is fitted to all.
     """
 
     def fit(self, data: TrainingData, seed: int) -> Model:
@@ -92,15 +92,16 @@ def with_bounds_filled(data: TrainingData, mean: Tensor, std: Tensor) -> Trainin
 
 
 def told_by(bound: Tensor, side: Tensor, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-    """Values and noise (n) that say of normals (n) what a bound says of them: as much, and no more.
+    """Values and noise (n) that say of normals (n) what their bounds say.
 
-    With them a normal is conditioned to the mean and variance that it has `beyond` its bound, which may
-    be hardly another one: 1 / noise² = 1 / beyond² - 1 / std² (assumed density filtering: Minka, PhD
-    thesis, MIT (2001), eq. 3.9 to 3.12).
+    The value is the mean `beyond` the bound. The noise leaves a normal that is conditioned on it the
+    variance that it has there, which may be hardly less than before: 1 / noise² = 1 / beyond² - 1 / std²
+    (assumed density filtering: Minka, PhD thesis, MIT (2001), sect. 3.2). That would have a value still
+    farther off as well, which extremes would be learned from that nobody measured.
     """
-    mean_beyond, std_beyond = beyond(bound, side, mean, std)
+    value, std_beyond = beyond(bound, side, mean, std)
     share = (1 - (std_beyond / std).square()).clamp_min(LEAST_TOLD)
-    return mean + (mean_beyond - mean) / share, std_beyond / share.sqrt()
+    return value, std_beyond / share.sqrt()
 
 
 def can_be_fitted(data: TrainingData) -> bool:
