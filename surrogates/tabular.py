@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -126,7 +127,7 @@ def beyond(bound: Tensor, side: Tensor, mean: Tensor, std: Tensor) -> tuple[Tens
     # in the far tail, where mean and bound cancel, by the expansion of λ in 1 / z
     far = z > 30
     near = z.clamp(max=30.0)
-    log_density = -0.5 * near.square() - 0.5 * torch.log(torch.tensor(2 * torch.pi))
+    log_density = -0.5 * near.square() - 0.5 * math.log(2 * math.pi)
     ratio = (log_density - torch.special.log_ndtr(-near)).exp()
     excess = torch.where(far, 1 / z.clamp_min(30.0), ratio - near)
     variance = torch.where(far, 1 / z.clamp_min(30.0).square(), 1 - ratio * (ratio - near))
