@@ -107,7 +107,7 @@ class Auto(TabularSurrogate):
         self._every = every
         self._rows = rows
         self.respondent: Respondent = in_turn
-        self._judged: tuple[tuple[str, int], Judgement] | None = None
+        self._judged: dict[tuple[str, int], Judgement] = {}
 
     def fit_exact(self, data: TrainingData, seed: int) -> GatedMixture:
         """Fits all families that weigh something; SurrogateError where none can be."""
@@ -151,16 +151,16 @@ class Auto(TabularSurrogate):
         return HeldOut(mean, std, fold)
 
     def _judgement(self, data: TrainingData, seed: int) -> Judgement:
-        """From the rows that decide; the last one is kept."""
+        """From the rows that decide; kept, as each of several targets has one that holds for a while."""
         import torch
 
         deciding = data.rows(torch.arange(len(data) - len(data) % self._every or len(data)))
         question = data_hash(deciding), seed
-        asked, judgement = self._judged or (None, None)
-        if judgement is None or asked != question:
-            judgement = judge_families(self._families, deciding, seed, self._rows, self.respondent)
-            self._judged = question, judgement
-        return judgement
+        if question not in self._judged:
+            self._judged[question] = judge_families(
+                self._families, deciding, seed, self._rows, self.respondent
+            )
+        return self._judged[question]
 
 
 def judge_families(

@@ -137,6 +137,7 @@ class Surrogate(Protocol):
 
     A class with `multi_fidelity = True` takes data of several fidelities; its model then takes the
     index of the fidelity as one more column, and answers jointly for any (candidate, fidelity) pairs.
+    One with `joint = True` learns several targets from one another: it is validated on all at once.
     """
 
     def fit(self, data: TrainingData, seed: int) -> Model:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from discover.errors import SurrogateError
 from surrogates.base import TrainingData
@@ -25,6 +25,8 @@ class MultiTask:
     that may oppose one another. Each row may lack any of them. The model answers for the `first` one
     alone, of which the others tell, or for `all`.
     """
+
+    joint: ClassVar[bool] = True
 
     def __init__(self, outputs: Literal["first", "all"] = "first") -> None:
         self._outputs = outputs

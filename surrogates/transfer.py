@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,47 +25,80 @@ SLOWER = 0.1
 
 
 class Transfer:
-    """Pre-training on all targets but the first, then fine-tuning on the first, which may be scarce.
+    """Pre-training on all targets but one, then fine-tuning on that one, which may be scarce.
 
     The plentiful properties may be cheap ones of the whole pool, such as elastic moduli from a potential.
     Members of a deep ensemble (see `DeepEnsemble`) learn them together for `steps`; then each gets a new
-    last layer for the first target and learns that for `steps` on its bootstrap, the layers below ten
-    times slower (J. Yosinski et al., NeurIPS 27 (2014)). The model answers for the first target alone.
-    With one target there is nothing to learn beforehand.
+    last layer for the target and learns that for `steps` on its bootstrap, the layers below ten
+    times slower (J. Yosinski et al., NeurIPS 27 (2014)). The model answers for the `first` target alone,
+    or for `all`, each fine-tuned on what the others taught. With one target there is nothing to learn
+    beforehand.
     """
+
+    joint: ClassVar[bool] = True
 
     def __init__(
         self,
+        outputs: Literal["first", "all"] = "first",
         members: Annotated[int, Field(ge=4)] = 16,
         width: Annotated[int, Field(ge=1)] = 64,
         steps: Annotated[int, Field(ge=1)] = 300,
         prior_scale: Annotated[float, Field(ge=0)] = 0.3,
     ) -> None:
+        self._outputs = outputs
         self.members, self.width, self.steps = members, width, steps
         self.prior_scale = prior_scale
 
     def fit(self, data: TrainingData, seed: int) -> Model:
-        """A trained ensemble for the first target.
+        """A trained ensemble for the first target, or one for each.
 
-        SurrogateError where its rows cannot support a fit, or another target has no value. Bounds and
-        known noise count for the first target only: of the others every value counts as it is.
+        SurrogateError where the rows of a target that is asked for cannot support a fit, or another one
+        has no value. In pre-training the less certain of two values weighs less, and a bound is none.
         """
-        import torch
+        from surrogates.independent_outputs import IndependentOutputs
 
         lacking = data.y.isnan().all(dim=0)
         if bool(lacking.any()):
             raise SurrogateError(f"target {int(lacking.nonzero()[0])} has no value in any row")
-        generator = torch.Generator().manual_seed(seed)
-        learned = self._pretrained(data, generator) if data.y.shape[1] > 1 else None
-        return _FineTuning(self, data.x.double(), learned).fit(data.output(0), seed)
+        if self._outputs == "first" or data.y.shape[1] == 1:
+            return self._target(data, 0, seed)
+        models = []
+        for column in range(data.y.shape[1]):
+            try:
+                models.append(self._target(data, column, seed))
+            except SurrogateError as error:
+                raise SurrogateError(f"target {column}: {error}") from error
+        return IndependentOutputs(models)
 
-    def _pretrained(self, data: TrainingData, generator: torch.Generator) -> StackedMLP:
+    def _target(self, data: TrainingData, column: int, seed: int) -> Model:
+        """A model of one target, pre-trained on all others that have a value which is no bound."""
+        import torch
+
+        generator = torch.Generator().manual_seed(seed)
+        others = [
+            j for j in range(data.y.shape[1]) if j != column and bool(exact_rows(data, j).any())
+        ]
+        learned = self._pretrained(data, others, generator) if others else None
+        return _FineTuning(self, data.x.double(), learned).fit(data.output(column), seed)
+
+    def _pretrained(
+        self, data: TrainingData, targets: list[int], generator: torch.Generator
+    ) -> StackedMLP:
         """Networks with an output for each plentiful property, trained on their known values."""
+        import torch
+
         from surrogates.networks import StackedMLP
         from surrogates.scaling import standard_score
 
-        values = data.y[:, 1:].double()
-        known = (~values.isnan()).float()
+        exact = torch.stack([exact_rows(data, j) for j in targets], dim=1)
+        values = data.y[:, targets].double().where(exact, torch.nan)
+        known = torch.zeros(values.shape)
+        for column, j in enumerate(targets):
+            rows = exact[:, column]
+            own = replace(data.rows(rows).output(j), censored=None)
+            known[rows, column] = (
+                row_weights(own).nan_to_num(1.0).float()
+            )  # none says which counts more
         shift = values.nanmean(dim=0)
         spread = (values - shift).square().nanmean(dim=0).sqrt().clamp_min(1e-12)
         target = ((values - shift) / spread).nan_to_num(0.0).float().squeeze(-1)
@@ -74,6 +108,12 @@ class Transfer:
         network = StackedMLP(self.members, sizes, generator)
         train(network, standard_score(x).transform(x).float(), target, weights, self.steps)
         return network
+
+
+def exact_rows(data: TrainingData, column: int) -> Tensor:
+    """Which rows (n booleans) have a value of this target that is no bound."""
+    known = ~data.y[:, column].isnan()
+    return known if data.censored is None else known & (data.censored[:, column] == 0)
 
 
 def train(

@@ -60,7 +60,7 @@ class Question:
     seed: int
 
     def answer(self) -> Answer:
-        """Mean and standard deviation (n), noise included; None where the data support no fit."""
+        """What `predict` gives; None where the data support no fit."""
         try:
             return predict(self.surrogate.fit(self.data, self.seed), self.x)
         except SurrogateError:
@@ -88,18 +88,26 @@ def validate(
 
     Groups never straddle folds. With too few rows for any fold every metric is None. Values that are
     bounds count in no metric; `details` say on how many of them the right side was predicted. Of
-    several targets each is validated alone, and its number is put before the names of its metrics.
+    several targets each has a report of its own, and its number is put before the names of its metrics.
     """
     targets = data.y.shape[1]
-    if targets > 1:
+    if targets == 1:
+        return _report(data, held_out(surrogate, data, seed, folds, respondent))
+    if getattr(surrogate, "joint", False):
+        predicted = held_out_together(surrogate, data, seed, folds, respondent)
+        each = [_report(data.output(j), one) for j, one in enumerate(predicted)]
+    else:
         each = [
             validate(surrogate, data.output(j), seed, folds, respondent) for j in range(targets)
         ]
-        return Validation(
-            metrics={f"{j}.{k}": v for j, one in enumerate(each) for k, v in one.metrics.items()},
-            details={"targets": [one.details for one in each]},
-        )
-    predicted = held_out(surrogate, data, seed, folds, respondent)
+    return Validation(
+        metrics={f"{j}.{k}": v for j, one in enumerate(each) for k, v in one.metrics.items()},
+        details={"targets": [one.details for one in each]},
+    )
+
+
+def _report(data: TrainingData, predicted: HeldOut) -> Validation:
+    """What held-out predictions of one target are worth."""
     answered = np.isfinite(predicted.mean)
     observed = data.y[:, 0].double().numpy()
     predicted = replace(predicted, std=with_known_noise(predicted.std, data))
@@ -185,8 +193,37 @@ def held_out_each(
     return found
 
 
+def held_out_together(
+    surrogate: Surrogate,
+    data: TrainingData,
+    seed: int,
+    folds: int,
+    respondent: Respondent = in_turn,
+) -> list[HeldOut]:
+    """Held-out predictions of each target, in the rows that have it, of one that learns all at once.
+
+    A fold's rows are held out with all their targets: of a new candidate nothing is known either.
+    Targets that it does not answer for stay not a number.
+    """
+    fold = folds_of(data, seed, folds)
+    inside = [fold == k for k in range(int(fold.max()) + 1)]
+    answers = respondent(
+        [Question(surrogate, None, subset(data, ~rows), data.x[rows], seed) for rows in inside]
+    )
+    mean, std = np.full((2, *data.y.shape), np.nan)
+    for rows, answer in zip(inside, answers, strict=True):
+        if answer is not None:
+            found = np.reshape(answer, (2, int(rows.sum()), -1))
+            mean[rows, : found.shape[2]], std[rows, : found.shape[2]] = found
+    known = (~data.y.isnan()).numpy()
+    return [HeldOut(mean[rows, j], std[rows, j], fold[rows]) for j, rows in enumerate(known.T)]
+
+
 def predict(model: Any, x: Tensor) -> tuple[Array, Array]:
-    """Mean and standard deviation, noise included, of a BoTorch model at the n rows of `x` (n x d)."""
+    """Mean and standard deviation, noise included, of a BoTorch model at the n rows of `x` (n x d).
+
+    Both n, or n x m of a model of m targets.
+    """
     import torch
 
     with torch.no_grad():

@@ -11,6 +11,7 @@ from surrogates import TrainingData
 from surrogates.conformance import example_data
 from surrogates.gaussian import GaussianModel
 from surrogates.gp import GaussianProcess
+from surrogates.multitask import MultiTask
 from surrogates.validation import data_hash, folds_of, held_out, validate
 
 
@@ -142,3 +143,18 @@ def test_thermal_conductivity_of_unseen_formulas():
     assert metrics["spearman"] > 0.93
     assert 0.4 < metrics["coverage_50"] < 0.65
     assert 0.78 < metrics["coverage_90"] < 0.97
+
+
+@pytest.mark.parametrize("outputs", ["first", "all"])
+def test_targets_that_tell_of_one_another_are_held_out_together(outputs: str) -> None:
+    """The scarce one is predicted better with the plentiful one known in the other rows."""
+    x = torch.rand(40, 1, generator=torch.Generator().manual_seed(0)).double()
+    plentiful = torch.sin(15 * x)
+    y = torch.cat([2 * plentiful, plentiful], dim=1)
+    y[10:, 0] = torch.nan
+    report = validate(MultiTask(outputs=outputs), TrainingData(x, y), seed=0)
+    alone = validate(MultiTask(), TrainingData(x, y).output(0), seed=0)
+    assert report.metrics["0.rmse"] < 0.7 * alone.metrics["rmse"]
+    first, second = report.details["targets"]
+    assert len(first["held_out"]) == 10
+    assert len(second["held_out"]) == (40 if outputs == "all" else 0)
