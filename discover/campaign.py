@@ -194,7 +194,7 @@ class CampaignSpec(Section):
     filters: Filters = Filters()
     descriptors: tuple[str, ...] = Field(("composition", "structure"), min_length=1)
     """Descriptors that feed the surrogate."""
-    surrogate: Plugin = Plugin(name="mixture")
+    surrogate: Plugin = Plugin(name="auto")
     """Model that predicts the property."""
     acquisition: Plugin = Plugin(name="informed-ucb")
     """What to compute next, given the model."""

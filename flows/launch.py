@@ -48,7 +48,7 @@ class RemoteCampaignSpec(CampaignSpec):
 
     generator: InstalledPlugin = InstalledPlugin(name="prototypes")
     """Source of candidates."""
-    surrogate: InstalledPlugin = InstalledPlugin(name="mixture")
+    surrogate: InstalledPlugin = InstalledPlugin(name="auto")
     """Model that predicts the property."""
     acquisition: InstalledPlugin = InstalledPlugin(name="informed-ucb")
     """What to compute next, given the model."""

@@ -37,7 +37,7 @@ class Settings:
     sigma: float = 1.0
     queued: int = 0
     cpu_time: bool = False
-    surrogate: str = "mixture"
+    surrogate: str = "auto"
     known: int = 200
     picks: int = 32
     candidates: int = 1_000_000

@@ -45,7 +45,7 @@ class Mix:
     sigma: float = 1.0
     queued: int = 0
     cpu_time: bool = False
-    surrogate: str = "mixture"
+    surrogate: str = "auto"
 
 
 def busy_share(

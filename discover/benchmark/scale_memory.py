@@ -53,7 +53,7 @@ def measure(candidates: int, known: int, seed: int, surrogate: str) -> dict[str,
     import sklearn.ensemble  # noqa: F401 - of the baseline, as is the model's torch
     import torch
 
-    import surrogates.mixture  # noqa: F401
+    import surrogates.auto  # noqa: F401
 
     torch.set_num_threads(1)
     spec = campaign(Mix(SLOTS, surrogate=surrogate), seed)

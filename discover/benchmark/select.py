@@ -32,7 +32,7 @@ FOREST, BOTORCH, PHYSBO = "random forest", "botorch", "physbo"
 believer; PHYSBO's Thompson sampling with 500 random features (extra `benchmark`)."""
 
 
-SURROGATES = ("gp", "sparse-gp", "deep-ensemble", "random-forest", "mixture")
+SURROGATES = ("gp", "sparse-gp", "deep-ensemble", "random-forest", "auto")
 """What is measured unless something else is asked for; the last one is the default of campaigns."""
 
 

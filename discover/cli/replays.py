@@ -74,7 +74,7 @@ def replay(
     ] = None,
     surrogate: Annotated[
         list[str] | None,
-        typer.Option(help="Surrogate (several: repeat it, or with commas); else mixture."),
+        typer.Option(help="Surrogate (several: repeat it, or with commas); else auto."),
     ] = None,
     acquisition: Annotated[
         list[str] | None,
@@ -206,7 +206,7 @@ def replay(
             budget=budget or min(len(known), max(60, len(known) // 4)),
             concurrency=slots or 4,
         ),
-        surrogates=listed(surrogate) or ["mixture"],
+        surrogates=listed(surrogate) or ["auto"],
         acquisitions=listed(acquisition) or ["informed-ucb"],
         top=top or "1%",
         seeds=seeds or 10,
