@@ -21,29 +21,15 @@ from discover.folder import CampaignFolder
 from discover.picking import Picker
 from discover.potentials import load_potential
 from discover.potentials.base import Potential
-from discover.records import ACTIVE_STATES, CalculationState
-from discover.store.base import Store
-from discover.store.transfer import check_finished
 from discover.structures.crystal import Crystal
 from discover.structures.formulation import Formulation
 from discover.structures.molecule import Molecule
 from discover.structures.molecule_validity import pattern
 from discover.structures.structure import sort_made, sort_name, sorts_taken
 from discover.workers import check_tasks
+from surrogates.descriptors import descriptors_named
 
 LOW_DISK_BYTES = 200 * 2**20
-FIXED_KEYS = (
-    "generator",
-    "potential",
-    "relaxation",
-    "descriptors",
-    "calculation",
-    "calculations",
-    "ladder",
-    "seed",
-)
-CALCULATIONS = ("calculation", "calculations", "ladder")
-"""The keys that say what is computed."""
 SOUGHT = ("objective", "objectives", "constraints", "learn")
 """The keys that say what is to be known of a candidate."""
 
@@ -78,50 +64,6 @@ def check_folder(folder: CampaignFolder) -> CampaignSpec:
             f"{LOW_DISK_BYTES / 2**20:.0f} MB"
         )
     return spec
-
-
-def check_unchanged(store: Store, spec: CampaignSpec, source: str) -> None:
-    """CampaignError where a key was changed on which the data in the store depend.
-
-    Values of another property, fidelity or structure must not be mixed with those that are there.
-    The calculation may be changed as long as it gave no value and none will go on as it was begun
-    (running or cancelled by a stop); everything else at any time. StoreError where the store holds part
-    of an import or a migration that was cut short.
-    """
-    check_finished(store)
-    begun = store.value("begun_with")
-    if begun is None or not any(store.count_candidates().values()):
-        return
-    present = _fixed_part(spec)
-    waiting = store.calculations(ACTIVE_STATES | {CalculationState.CANCELLED})
-    computed = any(o.calculation for o in store.observations(quarantined=True))
-    no_value_yet = not (computed or waiting)
-    changed = [
-        f"{source}: {key}: cannot be changed once a campaign has begun (it began with "
-        f"{begun.get(key)}); change it back, or begin a new campaign in another folder"
-        for key in (*FIXED_KEYS, "property")
-        if begun.get(key) != present.get(key) and not (key in CALCULATIONS and no_value_yet)
-    ]
-    if changed:
-        raise CampaignError("\n".join(changed))
-
-
-def note_beginning(store: Store, spec: CampaignSpec) -> None:
-    """Note what the data in the store depend on, after `check_unchanged` had nothing to say."""
-    store.set_value("begun_with", _fixed_part(spec))
-
-
-def _fixed_part(spec: CampaignSpec) -> dict[str, Any]:
-    """What the data depend on, as far as it is given; what a rung is said to cost may change."""
-    fixed = spec.model_dump(mode="json", include=set(FIXED_KEYS))
-    for rung in (fixed["calculation"], *fixed["ladder"], *fixed["calculations"]):
-        del rung["cost_core_seconds"]
-        if rung["name"] is None:
-            del rung["name"]
-    for several in ("ladder", "calculations"):
-        if not fixed[several]:
-            del fixed[several]
-    return fixed | {"property": spec.objective.property}
 
 
 def _keyed_rungs(spec: CampaignSpec) -> list[tuple[str, CalculationSettings]]:
@@ -240,6 +182,7 @@ def _surroundings(spec: CampaignSpec, source: str, base: Path, faulty: set[str])
     Top-level keys in `faulty` are left out: their errors are known.
     """
     problems: list[str] = []
+    broken = set(faulty)
 
     def part(key: str, make: Callable[[], Any]) -> Any:
         """What `make` gives, or None with its error noted under this key."""
@@ -249,6 +192,7 @@ def _surroundings(spec: CampaignSpec, source: str, base: Path, faulty: set[str])
             return make()
         except DiscoverError as error:
             problems.append(f"{source}: {key}: {error}")
+            broken.add(key)
             return None
 
     def plugin(key: str, kind: str, name: str, options: dict[str, Any]) -> Any:
@@ -265,7 +209,7 @@ def _surroundings(spec: CampaignSpec, source: str, base: Path, faulty: set[str])
     if made is Crystal or asked:
         potential = part("potential", lambda: load_potential(spec.potential, base))
     if generator:
-        problems += _sort_problems(spec, source, base, faulty, made, potential if asked else None)
+        problems += _sort_problems(spec, source, base, broken, made, potential if asked else None)
     used = generator.elements() if generator else frozenset()
     kinds: list[Any] = []
     for section, rung in _keyed_rungs(spec):
@@ -350,6 +294,11 @@ def _sort_problems(
                 f"{source}: descriptors.{number}: {name!r} describes {_named(takes)}, and the generator "
                 f"{spec.generator.name!r} makes {_named((made,))}"
             )
+        elif "potential" not in faulty:
+            try:
+                descriptors_named([name], base, spec.potential)
+            except DiscoverError as error:
+                problems.append(f"{source}: descriptors.{number}: {error}")
     if made is Formulation and spec.relaxation.enabled:
         problems.append(
             f"{source}: relaxation.enabled: a formulation has no geometry to relax: set it to false"

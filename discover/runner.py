@@ -348,8 +348,9 @@ def run_campaign(
     Where the store or the disk goes away meanwhile, it waits and goes on from what the store holds.
     Raises CampaignError listing every problem, LeaseHeldError where another process steers it.
     """
-    from discover.preflight import check_folder, check_unchanged, note_beginning
+    from discover.preflight import check_folder
     from discover.report.page import write_report
+    from discover.unchanged import check_unchanged, note_beginning
 
     spec = check_folder(folder)
     with closing(folder.open_store(spec)) as store:

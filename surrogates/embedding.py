@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
     from ase import Atoms
 
+    from discover.potentials.base import Potential
     from discover.potentials.mace import MACEPotential
 
 Array = npt.NDArray[np.float64]
@@ -28,11 +29,11 @@ class EmbeddingDescriptor:
 
     Those of all its layers, in double precision, kept as single: so they depend neither on the choice
     of cell nor on which other crystals are in the batch. `potential` is a name as in a campaign file
-    (`mace:<model>`), or a potential. Each crystal is computed once.
+    (`mace:<model>`), or a potential; PotentialError where that is no MACE. Each crystal is computed once.
     """
 
     def __init__(self, potential: Any = "mace:bundled") -> None:
-        self._chosen = potential
+        self._chosen = potential if isinstance(potential, str) else _mace(potential)
         self._rows: dict[str, Array] = {}
 
     @property
@@ -65,15 +66,9 @@ class EmbeddingDescriptor:
     @cached_property
     def _potential(self) -> MACEPotential:
         from discover.potentials import load_potential
-        from discover.potentials.mace import MACEPotential
 
-        potential = load_potential(self._chosen) if isinstance(self._chosen, str) else self._chosen
-        if not isinstance(potential, MACEPotential):
-            raise PotentialError(
-                f"the descriptor 'embedding' needs a MACE potential, not {potential.name!r}:"
-                " its option `potential` is 'mace:bundled' or 'mace:<file>'"
-            )
-        return potential
+        chosen = self._chosen
+        return _mace(load_potential(chosen)) if isinstance(chosen, str) else chosen
 
     @cached_property
     def _model(self) -> torch.nn.Module:
@@ -105,6 +100,17 @@ class EmbeddingDescriptor:
         for key, atoms in zip(batch, np.split(features, ends), strict=True):
             row = np.concatenate([atoms.mean(axis=0), atoms.std(axis=0)])
             self._rows[key] = row.astype(np.float32).astype(np.float64)
+
+
+def _mace(potential: Potential) -> MACEPotential:
+    from discover.potentials.mace import MACEPotential
+
+    if not isinstance(potential, MACEPotential):
+        raise PotentialError(
+            f"the descriptor 'embedding' needs a MACE potential, not {potential.name!r}: set `potential` "
+            "to mace:bundled or mace:<file>"
+        )
+    return potential
 
 
 def _invariants(model: Any) -> list[int]:

@@ -106,7 +106,7 @@ def _check_store(folder: CampaignFolder, spec: CampaignSpec, *, retry_failed: bo
     from discover import jobs
     from discover.errors import LeaseHeldError
     from discover.lease import is_alive
-    from discover.preflight import check_unchanged
+    from discover.unchanged import check_unchanged
 
     with closing(folder.open_store(spec)) as store:
         check_unchanged(store, spec, str(folder.spec_file))

@@ -115,7 +115,7 @@ class Import:
             else:
                 present = _Present(())
             return self._report(checked, columns, described, refused, present, dry_run=True)
-        from discover.preflight import check_unchanged, note_beginning
+        from discover.unchanged import check_unchanged, note_beginning
 
         with closing(self._folder.open_store(self._spec)) as store, SteeringLease(store):
             check_unchanged(store, self._spec, str(self._folder.spec_file))

@@ -370,6 +370,23 @@ def test_a_potential_that_cannot_learn(quick_campaign: Path) -> None:
     assert "learning.every" in problem
 
 
+def test_a_descriptor_that_needs_another_potential(quick_campaign: Path) -> None:
+    edit(quick_campaign, descriptors=["composition", "embedding"])
+    _, (problem,) = check_file(quick_campaign / "campaign.yaml")
+    assert "descriptors.1: the descriptor 'embedding' needs a MACE potential, not 'emt" in problem
+    edit(quick_campaign, potential="mace:lost/some.model")
+    _, (problem,) = check_file(quick_campaign / "campaign.yaml")
+    assert "campaign.yaml: potential: " in problem
+
+
+def test_a_surrogate_that_answers_for_the_first_property_alone(quick_campaign: Path) -> None:
+    edit(quick_campaign, learn=["bulk_modulus"], surrogate={"name": "transfer"})
+    _, (problem,) = check_file(quick_campaign / "campaign.yaml")
+    assert "surrogate.options.outputs: set it to all: there are 2 properties" in problem
+    edit(quick_campaign, surrogate={"name": "transfer", "options": {"outputs": "all"}})
+    assert check_file(quick_campaign / "campaign.yaml")[1] == []
+
+
 EMT_RUNG = {"kind": "agl", "engine": "potential", "engine_settings": {"potential": "emt"}}
 LADDER = {
     "surrogate": {"name": "multi-fidelity"},
