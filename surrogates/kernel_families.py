@@ -12,13 +12,17 @@ if TYPE_CHECKING:
 
 LEARNING_ROWS = 500
 """Rows, at most, that the parameters are learned from; the model then knows all rows."""
+EXACT_ROWS = 5000
+"""Rows, at most, that a model knows exactly; more are seen through inducing points."""
+INDUCING = 1000
 
 
 class _KernelFamily(TabularSurrogate):
     """A `KernelSumGP` with these terms.
 
     Categories are the columns that the data call categorical, and those that hold two values. With more
-    than `LEARNING_ROWS` rows a random part of them sets the variances and length scales.
+    than `LEARNING_ROWS` rows a random part of them sets the variances and length scales; with more than
+    `EXACT_ROWS` the model is a sparse one (`SparseKernelSumGP`).
     """
 
     terms: ClassVar[tuple[str, ...]]
@@ -51,7 +55,11 @@ class _KernelFamily(TabularSurrogate):
                 return descend(model(slice(None)))
             generator = torch.Generator().manual_seed(seed)
             learned = descend(model(torch.randperm(len(x), generator=generator)[:LEARNING_ROWS]))
-        return learned.with_data(x, y, noise)
+        if len(x) <= EXACT_ROWS:
+            return learned.with_data(x, y, noise)
+        from surrogates.sparse_kernel_sum import SparseKernelSumGP, centres
+
+        return SparseKernelSumGP.seen_through(centres(x, INDUCING, seed), learned, x, y, noise)
 
 
 class BayesianRidge(_KernelFamily):

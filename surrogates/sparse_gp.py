@@ -11,8 +11,6 @@ from surrogates.kernel_families import codes
 from surrogates.tabular import TabularSurrogate, known_noise
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from surrogates.sparse_kernel_sum import SparseKernelSumGP
 
 LEARNING_ROWS = 2000
@@ -24,7 +22,8 @@ class SparseGaussianProcess(TabularSurrogate):
     """Sparse variational Gaussian process (Titsias, AISTATS 2009): a linear trend and a smooth part.
 
     The function is seen through `inducing` points, centres of clusters of the descriptors. For more
-    than about 5,000 rows; below, `gp` and `gp-linear` are exact.
+    than about 5,000 rows; below, `gp` and `gp-linear` are exact. (Beyond, they too see all rows through
+    inducing points, with parameters from some hundreds of rows.)
     """
 
     def __init__(self, inducing: Annotated[int, Field(ge=4)] = 300) -> None:
@@ -35,7 +34,7 @@ class SparseGaussianProcess(TabularSurrogate):
         import torch
 
         from surrogates.descent import descend
-        from surrogates.sparse_kernel_sum import SparseKernelSumGP
+        from surrogates.sparse_kernel_sum import SparseKernelSumGP, centres
 
         x, y, noise = data.x.double(), data.y.double(), known_noise(data)
         generator = torch.Generator().manual_seed(seed)
@@ -44,25 +43,9 @@ class SparseGaussianProcess(TabularSurrogate):
             x[rows],
             y[rows],
             None if noise is None else noise[rows],
-            inducing=_centres(x, min(self._inducing, len(x)), seed),
+            inducing=centres(x, self._inducing, seed),
             terms=("descriptors", "categories", "smooth"),
             categories=codes(data),
             reference=x,
         )
         return descend(model, LEARNING_STEPS).with_data(x, y, noise)
-
-
-def _centres(x: Tensor, count: int, seed: int) -> Tensor:
-    """Rows of `x` (n x d) that lie nearest to the centres of `count` clusters."""
-    import numpy as np
-    import torch
-    from sklearn.cluster import MiniBatchKMeans
-
-    from surrogates.scaling import unit_box
-
-    points = unit_box(x).transform(x).numpy()
-    if len(points) <= count:
-        return x
-    found = MiniBatchKMeans(count, n_init=1, random_state=seed).fit(points)
-    nearest = torch.cdist(torch.from_numpy(found.cluster_centers_), torch.from_numpy(points))
-    return x[np.unique(nearest.argmin(dim=1).numpy())]

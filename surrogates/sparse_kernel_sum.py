@@ -1,4 +1,4 @@
-"""The BoTorch model behind the surrogate `sparse-gp`: a sum of kernels seen through inducing points."""
+"""A sum of kernels seen through inducing points: `sparse-gp`, and the others with many rows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from surrogates.kernel_sum import KernelSumGP
+from surrogates.scaling import unit_box
 from surrogates.screening import KernelScreening
 
 if TYPE_CHECKING:
@@ -35,9 +36,12 @@ class SparseKernelSumGP(KernelSumGP):
         inducing: Tensor,
         terms: Sequence[str],
         categories: Sequence[int] = (),
+        ard: bool = False,
         reference: Tensor | None = None,
     ) -> None:
-        super().__init__(x, y, noise, terms=terms, categories=categories, reference=reference)
+        super().__init__(
+            x, y, noise, terms=terms, categories=categories, ard=ard, reference=reference
+        )
         self._inducing = inducing
         self._factors: tuple[Tensor, Tensor, Tensor] | None = None
 
@@ -101,13 +105,20 @@ class SparseKernelSumGP(KernelSumGP):
         projected = torch.linalg.solve_triangular(inner, right, upper=False).squeeze(-1)
         return outer, inner, projected, scaled
 
+    @classmethod
+    def seen_through(
+        cls, inducing: Tensor, prior: KernelSumGP, x: Tensor, y: Tensor, noise: Tensor | None
+    ) -> Self:
+        """The prior of a fitted model, conditioned on other data through these points (m x d)."""
+        settings, tensors = prior.dump()
+        fitted = {k: value for k, value in tensors.items() if k.startswith("fitted.")}
+        data = {"x": x, "y": y, "inducing": inducing} | ({} if noise is None else {"noise": noise})
+        return cls.restore(settings, fitted | data)
+
     def dump(self) -> tuple[dict[str, JsonValue], dict[str, Tensor]]:
         """For `surrogates.persistence`: training data, inducing points, fitted parameters."""
         settings, tensors = super().dump()
-        return (
-            {k: v for k, v in settings.items() if k != "ard"},
-            tensors | {"inducing": self._inducing},
-        )
+        return settings, tensors | {"inducing": self._inducing}
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any], tensors: dict[str, Tensor]) -> Self:
@@ -121,3 +132,16 @@ class SparseKernelSumGP(KernelSumGP):
         )
         model.take_fitted(tensors)
         return model
+
+
+def centres(x: Tensor, count: int, seed: int) -> Tensor:
+    """Rows of `x` (n x d) that lie nearest to the centres of `count` clusters."""
+    import numpy as np
+    from sklearn.cluster import MiniBatchKMeans
+
+    points = unit_box(x).transform(x).numpy()
+    if len(points) <= count:
+        return x
+    found = MiniBatchKMeans(count, n_init=1, random_state=seed).fit(points)
+    nearest = torch.cdist(torch.from_numpy(found.cluster_centers_), torch.from_numpy(points))
+    return x[np.unique(nearest.argmin(dim=1).numpy())]
