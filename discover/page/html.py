@@ -15,6 +15,9 @@ from discover.page.catalogue import Catalogue, OpenCampaign
 from discover.page.orders import Launcher
 from discover.page.templating import Templates
 from discover.records import CalculationState, CandidateState
+from discover.report.beliefs import beliefs_figure
+from discover.report.canvas import inline_svg
+from discover.report.findings import Findings
 
 PAGE_ROWS = 100
 TOP = 10
@@ -121,6 +124,7 @@ class Pages:
                 one,
                 "models",
                 predictions=curves.predictions(one.findings),
+                beliefs=_beliefs(one.findings),
                 cards=curves.model_rows(cards[: -PAGE_ROWS - 1 : -1]),
                 n_cards=len(cards),
             )
@@ -208,6 +212,13 @@ class Pages:
 
     def _page(self, template: str, content: Mapping[str, Any], status: int = 200) -> Response:
         return HTMLResponse(self._templates.render(template, content), status)
+
+
+def _beliefs(findings: Findings) -> str | None:
+    """The figure of whom the last model believes, as SVG."""
+    if not findings.beliefs:
+        return None
+    return inline_svg(beliefs_figure(findings.beliefs, findings.spec.modelled), "beliefs")
 
 
 def _pages(page: int, total: int) -> dict[str, int]:

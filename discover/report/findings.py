@@ -15,6 +15,7 @@ from discover.lease import is_alive
 from discover.objectives import is_no_result
 from discover.outcomes import Outcome, has_tradeoff, outcomes
 from discover.records import Calculation, CalculationState, CandidateState, ModelCard
+from discover.report.beliefs import Beliefs, beliefs_figure, beliefs_of
 from discover.report.figures import (
     calibration_figure,
     message_figure,
@@ -190,6 +191,11 @@ class Findings:
         return [card for card in self.cards if card.metrics.get("mae") is not None]
 
     @cached_property
+    def beliefs(self) -> list[Beliefs]:
+        """Which families the last model believes, property by property, if it is one by `auto`."""
+        return beliefs_of(self.cards[-1]) if self.cards else []
+
+    @cached_property
     def job_seconds(self) -> float:
         """Wall time of all jobs that told theirs."""
         return sum(c.seconds or 0.0 for c in self.calculations)
@@ -215,6 +221,8 @@ class Findings:
             drawn["calibration"] = calibration_figure(self.z_scores)
         if len(self.judged) >= MIN_RESULTS:
             drawn["models"] = models_figure(self.judged, target)
+        if self.beliefs:
+            drawn["beliefs"] = beliefs_figure(self.beliefs, self.spec.modelled)
         if self.spec.ladder and self.rows:
             drawn["ladder"] = ladder_figure(self.rows, self.status.rungs, target)
         drawn |= self._tradeoff_figures()

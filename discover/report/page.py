@@ -24,6 +24,7 @@ from discover.potentials.learning.notes import FINE_TUNED
 from discover.properties import Property
 from discover.records import CalculationState
 from discover.report import notation
+from discover.report.beliefs import beliefs_figure
 from discover.report.canvas import PALETTE, inline_svg, png
 from discover.report.drawings import element_colours, structure_svg
 from discover.report.figures import inside_interval, interval
@@ -122,6 +123,9 @@ def markdown_report(folder: CampaignFolder, spec: CampaignSpec, store: Store, no
         limits = f", {found.feasible} meet every constraint" if found.constraints else ""
         lines += ["", f"Of {found.complete} candidates{limits}, {found.front} on the front.", ""]
     lines += ["", _picture("The search so far", findings.search_figure())]
+    if findings.beliefs:
+        picture = beliefs_figure(findings.beliefs, spec.modelled)
+        lines += ["", "**Whom `auto` believes**", "", _picture("Weights of families", picture)]
     entry = next(iter(phonon_entries(findings, folder)), None)
     if entry and (spectra := entry.spectra):
         title = f"Phonons of {notation.formula_text(entry.formula)}: {entry.headline}"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from discover.folder import CampaignFolder
 from discover.page.app import make_app
 
 HERE = "/campaigns/made-up"
@@ -82,3 +83,22 @@ def test_other_goals(goal: str, folder: Path) -> None:
     client = TestClient(make_app([folder]), base_url="http://127.0.0.1")
     text = client.get(HERE).text
     assert ("Lowest" in text) is (goal == "extremes")
+
+
+def test_whom_auto_believes_stands_among_the_models(folder: Path) -> None:
+    place = CampaignFolder.at(folder)
+    store = place.open_existing_store(place.load())
+    splits = ("group", "property-top", "property-bottom", "cluster")
+    judged = {
+        "crps": {"gp": dict.fromkeys(splits, 0.2), "ilr": dict.fromkeys(splits, 0.1)},
+        "weights": {key: {"gp": 0.25, "ilr": 0.75} for key in ("inside", "edge", "novel")},
+        "decided_on": 20,
+    }
+    last = store.model_cards()[-1]
+    update = {"id": "by-auto", "created_at": 1e10, "details": {"judged": judged}}
+    store.add_model_card(last.model_copy(update=update))
+    store.close()
+    client = TestClient(make_app([folder]), base_url="http://127.0.0.1")
+    text = client.get(f"{HERE}/models").text
+    assert 'id="beliefs"' in text
+    assert "75 %</text>" in text

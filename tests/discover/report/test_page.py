@@ -259,3 +259,28 @@ def test_a_browser_sorts_the_ranking(reported: Any, tmp_path: Path) -> None:
     ranks = [int(n) for n in re.findall(r'<tr>\s*<td class="n" data-v="(\d+)"', table)]
     assert ranks == list(range(14, 0, -1))
     assert "BN" in unescape(table)
+
+
+def test_whom_auto_believes_is_drawn_on_page_and_dashboard(campaign_of: Make) -> None:
+    """Here of made-up numbers; those of a real model are drawn in `test_beliefs`."""
+    campaign = campaign_of()
+    campaign.add_card(20)
+    assert 'id="beliefs"' not in written(campaign)
+    splits = ("group", "property-top", "property-bottom", "cluster")
+    judged = {
+        "crps": {"gp": dict.fromkeys(splits, 0.2), "ilr": dict.fromkeys(splits, 0.1)},
+        "weights": {key: {"gp": 0.25, "ilr": 0.75} for key in ("inside", "edge", "novel")},
+        "decided_on": 20,
+    }
+    (last,) = campaign.store.model_cards()[-1:]
+    campaign.store.add_model_card(
+        last.model_copy(
+            update={"id": "auto-24", "surrogate": "auto", "created_at": 1.9e9}
+            | {"n_observations": 24, "details": {"judged": judged}}
+        )
+    )
+    source = written(campaign)
+    assert 'id="beliefs"' in source
+    assert "of the first 20 observations" in source
+    text = markdown_report(campaign.folder, campaign.spec, campaign.store, now=1.8e9)
+    assert "**Whom `auto` believes**" in text
