@@ -30,6 +30,8 @@ SPLITS = {
     "property-bottom": "lowest\nfifth",
     "cluster": "other\nclusters",
 }
+TOLD = {"crps", "weights", "decided_on"}
+"""What the card of a model by `auto` holds under `judged`, among others."""
 _ROW_INCHES = 0.29
 
 
@@ -50,7 +52,7 @@ def beliefs_of(card: ModelCard) -> list[Beliefs]:
     outputs = card.details.get("outputs")
     details = outputs if isinstance(outputs, list) else [card.details]
     judged = [one.get("judged") for one in details if isinstance(one, dict)]
-    found = [_beliefs(one) for one in judged if isinstance(one, dict)]
+    found = [_beliefs(one) for one in judged if isinstance(one, dict) and one.keys() >= TOLD]
     return found if len(found) == len(details) else []
 
 

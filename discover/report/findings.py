@@ -192,8 +192,9 @@ class Findings:
 
     @cached_property
     def beliefs(self) -> list[Beliefs]:
-        """Which families the last model believes, property by property, if it is one by `auto`."""
-        return beliefs_of(self.cards[-1]) if self.cards else []
+        """Which families the last model believes, of each property, if it is one of these by `auto`."""
+        found = beliefs_of(self.cards[-1]) if self.cards else []
+        return found if len(found) == len(self.spec.modelled) else []
 
     @cached_property
     def job_seconds(self) -> float:

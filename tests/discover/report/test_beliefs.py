@@ -83,4 +83,6 @@ def test_a_family_that_could_not_be_fitted_has_no_numbers(data: TrainingData) ->
 
 
 def test_other_surrogates_have_nothing_to_tell(data: TrainingData) -> None:
-    assert beliefs_of(card_of(GaussianProcess().fit(data, seed=0))) == []
+    card = card_of(GaussianProcess().fit(data, seed=0))
+    assert beliefs_of(card) == []
+    assert beliefs_of(card.model_copy(update={"details": {"judged": {"by": "me"}}})) == []
