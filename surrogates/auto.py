@@ -14,7 +14,7 @@ from discover import plugins
 from discover.errors import SurrogateError
 from surrogates.base import Surrogate, TrainingData
 from surrogates.calibration import scale_of
-from surrogates.mixture import stacking_weights
+from surrogates.mixture import fitted, stacking_weights
 from surrogates.splits import SPLITS, Pairs
 from surrogates.tabular import TabularSurrogate, judging
 from surrogates.validation import (
@@ -30,8 +30,6 @@ from surrogates.validation import (
 )
 
 if TYPE_CHECKING:
-    from botorch.models.model import Model
-
     from surrogates.gated_mixture import Blend, GatedMixture
 
 Array = npt.NDArray[np.float64]
@@ -114,17 +112,9 @@ class Auto(TabularSurrogate):
         from surrogates.gated_mixture import GatedMixture
 
         judgement = self._judgement(data, seed)
-        models: dict[str, Model] = {}
-        refused: dict[str, JsonValue] = {}
-        for name in judgement.families:
-            try:
-                models[name] = self._families[name].fit(data, seed)
-            except SurrogateError as error:
-                refused[name] = str(error)
-        if not models:
-            raise SurrogateError(f"no family can be fitted: {refused}")
+        models, refused = fitted({f: self._families[f] for f in judgement.families}, data, seed)
         blend = judgement.blend(data, list(models))
-        return GatedMixture(models, blend, {**judgement.figures, "refused": refused})
+        return GatedMixture(models, blend, {**judgement.figures, "refused": dict(refused)})
 
     def held_out(self, data: TrainingData, seed: int, folds: int) -> HeldOut:
         """Predictions for rows that the families have not seen; the weights, few numbers, have."""

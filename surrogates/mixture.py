@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field
 
 from discover import plugins
+from discover.errors import SurrogateError
 from surrogates.base import Surrogate, TrainingData
 from surrogates.tabular import TabularSurrogate, judging
 from surrogates.validation import (
@@ -21,6 +23,8 @@ from surrogates.validation import (
 )
 
 if TYPE_CHECKING:
+    from botorch.models.model import Model
+
     from surrogates.mixture_model import MixtureModel
 
 FOLDS = 5
@@ -48,14 +52,16 @@ class Mixture(TabularSurrogate):
     def fit_exact(self, data: TrainingData, seed: int) -> MixtureModel:
         """Fits every member on all data and, for the weights, on all but each of five folds.
 
-        Raises SurrogateError where a member cannot be fitted on all data.
+        Members that cannot be fitted on all data are left out; SurrogateError where none can.
         """
         from surrogates.mixture_model import MixtureModel
 
-        models = {name: member.fit(data, seed) for name, member in self._members.items()}
+        models, refused = fitted(self._members, data, seed)
+        kept = [name in models for name in self._members]
         observed = _judged_by(data)
         weights = stacking_weights(_log_densities(observed, self._predictions(data, seed, FOLDS)))
-        return MixtureModel(models, dict(zip(models, weights.tolist(), strict=True)))
+        weights = weights[kept] / weights[kept].sum()
+        return MixtureModel(models, dict(zip(models, weights.tolist(), strict=True)), refused)
 
     def held_out(self, data: TrainingData, seed: int, folds: int) -> HeldOut:
         """Predictions for rows that neither the members nor their weights have seen.
@@ -89,6 +95,21 @@ class Mixture(TabularSurrogate):
             parts = held_out_each(self._members, data, seed, folds, self.respondent)
             self._answered = question, parts
         return parts
+
+
+def fitted(
+    surrogates: Mapping[str, Surrogate], data: TrainingData, seed: int
+) -> tuple[dict[str, Model], dict[str, str]]:
+    """Those that can be fitted, and why the others cannot; SurrogateError where none can."""
+    models, refused = {}, {}
+    for name, surrogate in surrogates.items():
+        try:
+            models[name] = surrogate.fit(data, seed)
+        except SurrogateError as error:
+            refused[name] = str(error)
+    if not models:
+        raise SurrogateError(f"none can be fitted: {refused}")
+    return models, refused
 
 
 def stacking_weights(log_densities: Array) -> Array:

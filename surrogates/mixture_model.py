@@ -20,12 +20,21 @@ if TYPE_CHECKING:
 
 
 class MixtureModel(GaussianModel):
-    """The Gaussian with the mean and covariance of a weighted mixture of fitted models."""
+    """The Gaussian with the mean and covariance of a weighted mixture of fitted models.
 
-    def __init__(self, members: Mapping[str, Model], weights: Mapping[str, float]) -> None:
+    `refused` says why others are not among them, by name; a model that is loaded has forgotten it.
+    """
+
+    def __init__(
+        self,
+        members: Mapping[str, Model],
+        weights: Mapping[str, float],
+        refused: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__()
         self.members = dict(members)
         self.weights = {name: weights[name] for name in members}
+        self.refused = dict(refused or {})
 
     def moments(self, x: Tensor, *, observation_noise: bool = False) -> tuple[Tensor, Tensor]:
         """Moments of the mixture."""
@@ -53,6 +62,7 @@ class MixtureModel(GaussianModel):
         """The weight of each member, and each member's own details."""
         return {
             "weights": dict(self.weights),
+            "refused": dict(self.refused),
             "members": {
                 name: getattr(member, "details", {}) for name, member in self.members.items()
             },

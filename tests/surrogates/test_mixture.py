@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from discover.errors import PluginError
+from discover.errors import PluginError, SurrogateError
 from surrogates import TrainingData
 from surrogates.conformance import SurrogateConformance, example_data
 from surrogates.gaussian import joint_moments
@@ -80,3 +80,13 @@ def test_a_member_without_answers_leaves_the_weights_of_the_others():
     beside = stacking_weights(np.stack([good, bad, none], axis=1))
     assert beside[2] < 0.05
     assert beside[0] / beside[1] == pytest.approx(alone[0] / alone[1], rel=0.1)
+
+
+def test_a_member_that_cannot_be_fitted_is_left_out():
+    """A message-passing network finds no crystals in plain descriptors."""
+    data = example_data(20)
+    model = Mixture(members=("gp", "graph-ensemble")).fit(data, seed=0)
+    assert model.weights == {"gp": 1.0}
+    assert "crystal" in model.details["refused"]["graph-ensemble"]
+    with pytest.raises(SurrogateError, match=r"none can be fitted: .*graph-ensemble"):
+        Mixture(members=("graph-ensemble",)).fit(data, seed=0)
