@@ -96,9 +96,8 @@ class Transfer:
         for column, j in enumerate(targets):
             rows = exact[:, column]
             own = replace(data.rows(rows).output(j), censored=None)
-            known[rows, column] = (
-                row_weights(own).nan_to_num(1.0).float()
-            )  # none says which counts more
+            # not a number where the values do not differ: then each counts as much as another
+            known[rows, column] = row_weights(own).nan_to_num(1.0).float()
         shift = values.nanmean(dim=0)
         spread = (values - shift).square().nanmean(dim=0).sqrt().clamp_min(1e-12)
         target = ((values - shift) / spread).nan_to_num(0.0).float().squeeze(-1)

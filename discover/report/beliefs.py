@@ -58,7 +58,7 @@ def beliefs_of(card: ModelCard) -> list[Beliefs]:
 
 def _beliefs(judged: Mapping[str, Any]) -> Beliefs:
     families = list(judged["crps"])
-    weights = [[judged["weights"][r].get(name) for r in REGIMES] for name in families]
+    weights = [[judged["weights"].get(r, {}).get(name) for r in REGIMES] for name in families]
     errors = [[judged["crps"][name].get(split) for split in SPLITS] for name in families]
     table, held_out = (np.array(rows, dtype=np.float64) for rows in (weights, errors))
     order = np.argsort(-np.nan_to_num(table).sum(axis=1), kind="stable")

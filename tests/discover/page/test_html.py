@@ -94,11 +94,16 @@ def test_whom_auto_believes_stands_among_the_models(folder: Path) -> None:
         "weights": {key: {"gp": 0.25, "ilr": 0.75} for key in ("inside", "edge", "novel")},
         "decided_on": 20,
     }
+    before = TestClient(make_app([folder]), base_url="http://127.0.0.1").get(f"{HERE}/models").text
+    assert (
+        'id="believed" data-live hidden' in before
+    )  # a page that is open gets it when it is there
     last = store.model_cards()[-1]
     update = {"id": "by-auto", "created_at": 1e10, "details": {"judged": judged}}
     store.add_model_card(last.model_copy(update=update))
     store.close()
     client = TestClient(make_app([folder]), base_url="http://127.0.0.1")
     text = client.get(f"{HERE}/models").text
-    assert 'id="beliefs"' in text
     assert "75 %</text>" in text
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert sorted(ids) == sorted(set(ids))
