@@ -13,7 +13,7 @@ from pydantic import Field, JsonValue
 from discover import plugins
 from discover.errors import SurrogateError
 from surrogates.base import Surrogate, TrainingData
-from surrogates.calibration import scale_of
+from surrogates.calibration import PSEUDO_ROWS
 from surrogates.mixture import fitted, stacking_weights
 from surrogates.splits import SPLITS, Pairs
 from surrogates.tabular import TabularSurrogate, judging
@@ -30,6 +30,8 @@ from surrogates.validation import (
 )
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from surrogates.gated_mixture import Blend, GatedMixture
 
 Array = npt.NDArray[np.float64]
@@ -44,20 +46,18 @@ PAIRS = 2
 """Parts of each split, at most, that are held out."""
 SMALLEST = 0.05
 """A family that weighs less than this in every regime is left out."""
-FAMILIES = (
-    "bayesian-ridge",
-    "ilr",
-    "gp-linear",
-    "gp-ard-linear",
-    "gp-ard",
-    "gp",
-    "random-forest",
-)
+FAMILIES = ("gp-linear", "gp-ard-linear", "gp-ard", "random-forest")
+WITH_CATEGORIES = ("ilr",)
+"""What is asked as well where descriptors are categories; without any it is a plain Bayesian ridge."""
+PRIOR = 3.0
+"""Held-out rows that speak for each family, on average, before any is held out."""
+AT_EDGE = {"gp-linear": 2.0, "gp-ard": 0.5, "gp": 0.5, "random-forest": 0.1}
+"""Factors of a family's prior at the edge: trends go on there, trees stay where they are."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What held-out rows said of the families: weights and scales (regime x family), figures.
+    """What held-out rows said of the families: weights (regime x family), scales (regime), figures.
 
     `figures`: for each family the mean CRPS (target's unit; lower is better) on each split, and None
     where it could not be fitted.
@@ -76,7 +76,7 @@ class Judgement:
 
         kept = [self.families.index(name) for name in names]
         weights = torch.from_numpy(self.weights[:, kept])
-        scales = torch.from_numpy(self.scales[:, kept])
+        scales = torch.from_numpy(self.scales)
         return Blend(weights / weights.sum(dim=1, keepdim=True), scales, Gate.of(data))
 
 
@@ -86,8 +86,9 @@ class Auto(TabularSurrogate):
     Whole groups, clusters of descriptors and the ends of the property's range are held out. Each tells
     how far to believe which family in one regime: inside of what is known, in novel surroundings, and at
     the edge of the known range of the property. A candidate gets the weights of the regimes it is in
-    (`GatedMixture`): stacking (Yao et al., Bayesian Anal. 13, 917 (2018)) of families whose standard
-    deviations have been scaled to their held-out errors.
+    (`GatedMixture`): stacking (Yao et al., Bayesian Anal. 13, 917 (2018)). What they say together is
+    then scaled, in each regime, to its held-out errors. Without `families`, they are `FAMILIES`, and
+    those `WITH_CATEGORIES` where there are some.
 
     The first n rows decide, n being the largest multiple of `every` that there are, so that a decision
     holds for a while, and the same data give the same one. Of more than `rows`, a random part is asked.
@@ -95,13 +96,15 @@ class Auto(TabularSurrogate):
 
     def __init__(
         self,
-        families: Annotated[tuple[str, ...], Field(min_length=1)] = FAMILIES,
+        families: Annotated[tuple[str, ...], Field(min_length=1)] | None = None,
         every: Annotated[int, Field(ge=1)] = 20,
         rows: Annotated[int, Field(ge=20)] = 200,
     ) -> None:
         self._families: dict[str, Surrogate] = {
-            name: plugins.create("surrogates", name) for name in families
+            name: plugins.create("surrogates", name)
+            for name in families or (*WITH_CATEGORIES, *FAMILIES)
         }
+        self._need_categories = () if families else WITH_CATEGORIES
         self._every = every
         self._rows = rows
         self.respondent: Respondent = in_turn
@@ -136,7 +139,7 @@ class Auto(TabularSurrogate):
                 continue  # these rows stay not a number, as in any validation
             blend = judgement.blend(subset(data, ~inside), names)
             own = means[answered][:, rows], variances[answered][:, rows]
-            found, variance = blend.singly(data.x[rows].double(), *own, torch.zeros(1).double())
+            found, variance, _ = blend.singly(data.x[rows].double(), *own, torch.zeros(1).double())
             mean[inside], std[inside] = found.numpy(), variance.sqrt().numpy()
         return HeldOut(mean, std, fold)
 
@@ -147,8 +150,13 @@ class Auto(TabularSurrogate):
         deciding = data.rows(torch.arange(len(data) - len(data) % self._every or len(data)))
         question = data_hash(deciding), seed
         if question not in self._judged:
+            asked = {
+                name: family
+                for name, family in self._families.items()
+                if data.categorical or name not in self._need_categories
+            }
             self._judged[question] = judge_families(
-                self._families, deciding, seed, self._rows, self.respondent
+                asked, deciding, seed, self._rows, self.respondent
             )
         return self._judged[question]
 
@@ -169,43 +177,39 @@ def judge_families(
     if len(data) > rows:
         chosen = np.random.default_rng(seed).permutation(len(data))[:rows]
         data = data.rows(torch.from_numpy(np.sort(chosen)))
-    pairs, counted = _pairs(data, seed), judging(data).numpy()
-    weights, scales = np.empty((2, len(REGIMES), len(families)))
-    errors: dict[str, dict[str, float | None]] = {name: {} for name in families}
+    parts = _held_out_parts(families, data, seed, respondent)
+    weights = np.empty((len(REGIMES), len(families)))
     rows_of: dict[str, JsonValue] = {}
     for r, (regime, splits) in enumerate(REGIMES.items()):
-        observed, means, stds = [], [], []
-        for split in splits:
-            y, mean, std = _predictions(families, data, pairs[split], seed, respondent)
-            y = np.where(counted[[row for _, rows in pairs[split] for row in rows]], y, np.nan)
-            for f, name in enumerate(families):
-                score = crps(y, mean[:, f], std[:, f])
-                errors[name][split] = float(np.nanmean(score)) if np.isfinite(score).any() else None
-            observed.append(y)
-            means.append(mean)
-            stds.append(std)
-        y, mean, std = (np.concatenate(parts) for parts in (observed, means, stds))
-        z = (y[:, None] - mean) / std
-        scales[r] = [scale_of(column[np.isfinite(column)]) for column in z.T]
-        weights[r] = stacking_weights(log_density(y[:, None], mean, std * scales[r]))
-        rows_of[regime] = int(np.isfinite(z).any(axis=1).sum())
+        inside = [part for name in splits for part in parts[name]]
+        densities = [log_density(part.y[:, None], part.mean, part.std) for part in inside]
+        found = np.concatenate([np.zeros((0, len(families))), *densities])
+        weights[r] = stacking_weights(found, prior_of(tuple(families), at_edge=regime == "edge"))
+        rows_of[regime] = int(np.isfinite(found).any(axis=1).sum())
     kept = (weights > SMALLEST).any(axis=0) | (weights.max(axis=0) == weights.max())
     names = tuple(name for name, keep in zip(families, kept, strict=True) if keep)
     weights = weights[:, kept] / weights[:, kept].sum(axis=1, keepdims=True)
+    scales = _scales(weights, parts, kept)
     figures: dict[str, JsonValue] = {
-        "crps": {name: dict(found) for name, found in errors.items()},
+        "crps": {
+            name: {split: _mean_crps(parts[split], f) for split in parts}
+            for f, name in enumerate(families)
+        },
         "held_out_rows": rows_of,
         "weights": {
             regime: dict(zip(names, row.tolist(), strict=True))
             for regime, row in zip(REGIMES, weights, strict=True)
         },
-        "scales": {
-            regime: dict(zip(names, row.tolist(), strict=True))
-            for regime, row in zip(REGIMES, scales[:, kept], strict=True)
-        },
+        "scales": dict(zip(REGIMES, scales.tolist(), strict=True)),
         "decided_on": len(data),
     }
-    return Judgement(names, weights, scales[:, kept], figures)
+    return Judgement(names, weights, scales, figures)
+
+
+def prior_of(families: Sequence[str], *, at_edge: bool) -> Array:
+    """Held-out rows that speak for each family beforehand (k): `PRIOR` on average."""
+    prior = np.array([AT_EDGE.get(name, 1.0) if at_edge else 1.0 for name in families])
+    return np.asarray(PRIOR * prior / prior.mean())
 
 
 def crps(observed: Array, mean: Array, std: Array) -> Array:
@@ -237,39 +241,97 @@ def _pairs(data: TrainingData, seed: int) -> dict[str, Pairs]:
     return pairs
 
 
-def _predictions(
-    families: Mapping[str, Surrogate],
-    data: TrainingData,
-    pairs: Pairs,
-    seed: int,
-    respondent: Respondent,
-) -> tuple[Array, Array, Array]:
-    """Targets (n), means and standard deviations (n x families) of all held-out rows.
+@dataclass(frozen=True)
+class HeldOutPart:
+    """Rows that were held out: what was `known` without them, their `x` (n x d) and `y` (n).
 
-    Not a number where a family could not be fitted: its CRPS in the figures says so.
+    `mean` and `std` (n x families), noise included, are not a number where a family could not be fitted,
+    nor `y` where a value is mostly noise.
     """
+
+    known: TrainingData
+    x: Tensor
+    y: Array
+    mean: Array
+    std: Array
+
+
+def _held_out_parts(
+    families: Mapping[str, Surrogate], data: TrainingData, seed: int, respondent: Respondent
+) -> dict[str, list[HeldOutPart]]:
+    """What the families say of each part of each split that is held out."""
     import torch
 
-    parts = [(data.rows(torch.from_numpy(a)), data.rows(torch.from_numpy(b))) for a, b in pairs]
+    pairs, counted = _pairs(data, seed), judging(data)
+    rows = [
+        (data.rows(torch.from_numpy(known)), data.rows(torch.from_numpy(asked)), counted[asked])
+        for found in pairs.values()
+        for known, asked in found
+    ]
     answers = iter(
         respondent(
             [
                 Question(family, name, known, asked.x, seed)
-                for known, asked in parts
+                for known, asked, _ in rows
                 for name, family in families.items()
             ]
         )
     )
-    nothing = np.zeros((0, len(families)))
-    observed, means, stds = [np.zeros(0)], [nothing], [nothing]
-    for _, asked in parts:
+    parts = []
+    for known, asked, judges in rows:
         mean, std = np.full((2, len(asked), len(families)), np.nan)
         for f in range(len(families)):
             answer = next(answers)
             if answer is not None:
                 mean[:, f], std[:, f] = answer
                 std[:, f] = with_known_noise(std[:, f], asked)
-        observed.append(asked.y[:, 0].double().numpy())
-        means.append(mean)
-        stds.append(std)
-    return np.concatenate(observed), np.concatenate(means), np.concatenate(stds)
+        y = asked.y[:, 0].double().where(judges, torch.nan).numpy()
+        parts.append(HeldOutPart(known, asked.x.double(), y, mean, std))
+    each = iter(parts)
+    return {name: [next(each) for _ in found] for name, found in pairs.items()}
+
+
+def _mean_crps(parts: Sequence[HeldOutPart], family: int) -> float | None:
+    """Of one family on all parts of a split; None without an answer."""
+    scores = [crps(part.y, part.mean[:, family], part.std[:, family]) for part in parts]
+    found = np.concatenate([np.zeros(0), *scores])
+    return float(np.nanmean(found)) if np.isfinite(found).any() else None
+
+
+def _scales(
+    weights: Array, parts: Mapping[str, Sequence[HeldOutPart]], kept: npt.NDArray[np.bool_]
+) -> Array:
+    """Factors (regime) for standard deviations of what the families that are kept say together.
+
+    The root mean square of standardized residuals, each counted in a regime by its share of it, and
+    `PSEUDO_ROWS` that say one. The ends of the range were held out for their values, which makes
+    residuals large: they count where such values were foreseen alone.
+    """
+    import torch
+
+    from surrogates.gated_mixture import Blend, Gate
+
+    squares, counts = np.full((2, len(REGIMES)), float(PSEUDO_ROWS))
+    for r, (regime, splits) in enumerate(REGIMES.items()):
+        for part in (part for name in splits for part in parts[name]):
+            means, stds = part.mean[:, kept].T, part.std[:, kept].T
+            answered = np.isfinite(means).all(axis=1)
+            if not answered.any():
+                continue
+            own = torch.from_numpy(weights[:, answered])
+            own = own / own.sum(dim=1, keepdim=True)
+            blend = Blend(own, torch.ones(len(REGIMES)).double(), Gate.of(part.known))
+            mean, variance, shares = blend.singly(
+                part.x,
+                torch.from_numpy(means[answered]),
+                torch.from_numpy(stds[answered]).square(),
+                torch.zeros(1).double(),
+            )
+            counted = np.isfinite(part.y)
+            z = (part.y - mean.numpy()) / variance.sqrt().numpy()
+            share = shares.numpy()[:, counted]
+            if regime == "edge":
+                share = share * (np.arange(len(REGIMES)) == r)[:, None]
+            squares += share @ z[counted] ** 2
+            counts += share.sum(axis=1)
+    return np.asarray(np.sqrt(squares / counts))

@@ -59,12 +59,13 @@ class Gate:
 
 @dataclass(frozen=True)
 class Blend:
-    """How far each family is believed: `weights` and `scales` (regime x family), and the gate.
+    """How far each family is believed: `weights` (regime x family), `scales` (regime), and the gate.
 
-    With the shares g_r(x) of the regimes, weights u_rf and scales s_rf of the families, u_f = Σ g_r u_rf
-    and s_f² = Σ g_r u_rf s_rf² / u_f. A family that is unsure of a candidate is believed less there: its
-    weight is w_f ∝ u_f / (s_f² σ_f²), σ_f² the variance that it states for a value (as in the generalized
-    product of experts, Cao and Fleet, arXiv 1410.7827 (2014)).
+    With the shares g_r(x) of the regimes and the weights u_rf of the families, u_f = Σ g_r u_rf. A family
+    that is unsure of a candidate is believed less there: its weight is w_f ∝ u_f / σ_f², with σ_f² the
+    variance that it states for a value (as in the generalized product of experts, Cao and Fleet, arXiv
+    1410.7827 (2014)). The standard deviation of what they say together is multiplied by s with
+    s² = Σ g_r s_r².
     """
 
     weights: Tensor
@@ -72,30 +73,32 @@ class Blend:
     gate: Gate
 
     def __call__(self, x: Tensor, means: Tensor, stated: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights w_f and squared scales s_f² (f x b x q) at `x` (b x q x d).
+        """Weights w_f (f x b x q) and the regimes' shares g_r (r x b x q) at `x` (b x q x d).
 
-        From the families' means and stated variances of a value (f x b x q).
+        From the families' means and stated variances of a value (f x b x q); the edge's own weights say
+        what is at the edge.
         """
         stated = stated.clamp_min(torch.finfo(stated.dtype).tiny)
         of_edge = self.weights[1].reshape(-1, *[1] * (means.ndim - 1))
         shares = self.gate(x, (_normalized(of_edge / stated) * means).sum(dim=0))
-        stacked = torch.tensordot(self.weights.T, shares, dims=1)
-        squares = torch.tensordot((self.weights * self.scales.square()).T, shares, dims=1)
-        squares = squares / stacked.clamp_min(torch.finfo(stacked.dtype).tiny)
-        precise = stacked / (squares * stated).clamp_min(torch.finfo(stated.dtype).tiny)
-        return _normalized(precise), squares
+        return _normalized(torch.tensordot(self.weights.T, shares, dims=1) / stated), shares
+
+    def squared_scale(self, shares: Tensor) -> Tensor:
+        """Factor s² (b x q) of variances, from the regimes' shares (r x b x q)."""
+        squared: Tensor = torch.tensordot(self.scales.square(), shares, dims=1)
+        return squared
 
     def singly(
         self, x: Tensor, means: Tensor, variances: Tensor, noise: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Mean and variance (n) at single points `x` (n x d), of the families' (f x n).
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean, variance (n) and the regimes' shares (r x n) at single points `x` (n x d).
 
-        `noise` (f x 1) is what a value's variance has beyond `variances`.
+        From those of the families (f x n); `noise` (f x 1) is what a value's variance has beyond them.
         """
-        weights, squares = self(x, means, variances + noise)
+        weights, shares = self(x, means, variances + noise)
         mean = (weights * means).sum(dim=0)
-        spread = (means - mean).square()
-        return mean, (weights * (squares * variances + spread)).sum(dim=0)
+        variance = (weights * (variances + (means - mean).square())).sum(dim=0)
+        return mean, self.squared_scale(shares) * variance, shares
 
 
 def _normalized(weights: Tensor) -> Tensor:
@@ -106,9 +109,9 @@ def _normalized(weights: Tensor) -> Tensor:
 class GatedMixture(GaussianModel):
     """The Gaussian with the moments of a mixture whose weights depend on where a candidate is.
 
-    With the weights w_f and scales s_f of its `Blend`: mean m = Σ w_f m_f, covariance
-    Σ_f √(w_f w_f') s_f s_f' C_f + √(w_f w_f') (m_f - m)(m_f' - m'): a mixture's at a single point, and
-    positive definite between points.
+    With the weights w_f and scales s of its `Blend`: mean m = Σ w_f m_f, covariance s s' times
+    Σ_f √(w_f w_f') (C_f + (m_f - m)(m_f' - m')): a mixture's at a single point, and positive definite
+    between points.
     """
 
     def __init__(
@@ -120,13 +123,13 @@ class GatedMixture(GaussianModel):
         self._figures = dict(figures)
 
     def moments(self, x: Tensor, *, observation_noise: bool = False) -> tuple[Tensor, Tensor]:
-        """Moments of the mixture; the edge's own weights say what is at the edge."""
+        """Moments of the mixture at `x` (b x q x d)."""
         with_noise = [
             joint_moments(member, x, observation_noise=True) for member in self.members.values()
         ]
         means = torch.stack([mean for mean, _ in with_noise])
         stated = torch.stack([own.diagonal(dim1=-2, dim2=-1) for _, own in with_noise])
-        weights, squares = self.blend(x, means, stated)
+        weights, shares = self.blend(x, means, stated)
         parts = (
             with_noise
             if observation_noise
@@ -135,10 +138,10 @@ class GatedMixture(GaussianModel):
         mean = (weights * means).sum(dim=0)
         apart = weights.sqrt() * (means - mean)
         covariance = (apart.unsqueeze(-1) * apart.unsqueeze(-2)).sum(dim=0)
-        for (_, own), variance in zip(parts, weights * squares, strict=True):
-            scale = variance.sqrt()
-            covariance = covariance + scale.unsqueeze(-1) * own * scale.unsqueeze(-2)
-        return mean, covariance
+        for (_, own), root in zip(parts, weights.sqrt(), strict=True):
+            covariance = covariance + root.unsqueeze(-1) * own * root.unsqueeze(-2)
+        scale = self.blend.squared_scale(shares).sqrt()
+        return mean, scale.unsqueeze(-1) * covariance * scale.unsqueeze(-2)
 
     def screening(self, pending: Tensor) -> Screening | None:
         """That of the mixture, where every member has its own; their noise is taken to be constant."""
@@ -155,7 +158,7 @@ class GatedMixture(GaussianModel):
         def moments(x: Tensor) -> tuple[Tensor, Tensor]:
             answers = [part(x) for part in parts if part is not None]
             means, variances = (torch.stack(part) for part in zip(*answers, strict=True))
-            return self.blend.singly(x, means, variances, noise)
+            return self.blend.singly(x, means, variances, noise)[:2]
 
         return None if None in parts else moments
 
@@ -174,7 +177,7 @@ class GatedMixture(GaussianModel):
         members: dict[str, JsonValue] = {}
         tensors = {
             "weights": self.blend.weights,
-            "scales": self.blend.scales,
+            "scales_of_regimes": self.blend.scales,
             "domain": self.blend.gate.domain.x,
         }
         for name, member in self.members.items():
@@ -197,4 +200,5 @@ class GatedMixture(GaussianModel):
             members[name] = restore(described, own)
         low, high = settings["edges"]
         gate = Gate(Domain(tensors["domain"]), low, high)
-        return cls(members, Blend(tensors["weights"], tensors["scales"], gate), settings["figures"])
+        blend = Blend(tensors["weights"], tensors["scales_of_regimes"], gate)
+        return cls(members, blend, settings["figures"])

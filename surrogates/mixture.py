@@ -112,22 +112,22 @@ def fitted(
     return models, refused
 
 
-def stacking_weights(log_densities: Array) -> Array:
+def stacking_weights(log_densities: Array, prior: Array | None = None) -> Array:
     """Weights of k predictive densities that make n held-out observations most likely.
 
     `log_densities` is n x k, not a number where a member has no answer: there it adds nothing to the
-    likelihood. Expectation maximization for the proportions of a mixture, with one pseudo-observation
-    for each member.
+    likelihood. `prior` (k) are observations that speak for each member before any is made; one each, if
+    not given. Expectation maximization for the proportions of a mixture.
     """
     answered = np.isfinite(log_densities)
     rows = np.where(answered, log_densities, -np.inf)[answered.any(axis=1)]
-    members = log_densities.shape[1]
+    beforehand = np.ones(log_densities.shape[1]) if prior is None else prior
     densities = np.exp(rows - rows.max(axis=1, keepdims=True))
-    weights = np.full(members, 1 / members)
+    weights: Array = beforehand / beforehand.sum()
     for _ in range(200):
         shares = densities * weights
         shares /= shares.sum(axis=1, keepdims=True)
-        weights = (shares.sum(axis=0) + 1) / (len(rows) + members)
+        weights = (shares.sum(axis=0) + beforehand) / (len(rows) + beforehand.sum())
     return weights
 
 
