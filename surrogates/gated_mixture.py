@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from surrogates.base import TrainingData
     from surrogates.screening import Screening
 
-EDGE = 0.1
-"""Part of the known values at each end of their range that counts as its edge."""
+EDGE = 0.2
+"""Part of the known values at each end of their range that counts as its edge: what splits hold out."""
 SOFTNESS = 0.1
 """Width of the gates, in units of the central range of the values and of the domain's border."""
 
@@ -31,7 +31,7 @@ SOFTNESS = 0.1
 class Gate:
     """How much a candidate is in each regime (inside, edge, novel), from its place and its mean.
 
-    At the edge where the mean reaches the outer tenths of the known values, novel where it is outside of
+    At the edge where the mean reaches the outer fifths of the known values, novel where it is outside of
     the `domain` otherwise; both are logistic functions, so that no prediction jumps.
     """
 
