@@ -46,6 +46,13 @@ def test_the_better_predictor_weighs_more():
     assert weights[0] > 0.02  # one pseudo-observation each
 
 
+def test_observations_made_beforehand_count_like_others():
+    """Thirty speak for member 1; sixty beforehand for member 0."""
+    densities = np.log(np.tile([1e-9, 1.0], (30, 1)))
+    found = stacking_weights(densities, np.array([60.0, 1e-9]))
+    np.testing.assert_allclose(found, [2 / 3, 1 / 3], atol=1e-3)
+
+
 def test_members_that_are_right_in_turn_share_the_weight():
     densities = np.log(np.array([[1.0, 0.01], [0.01, 1.0]] * 10))
     np.testing.assert_allclose(stacking_weights(densities), [0.5, 0.5])
