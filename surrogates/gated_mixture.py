@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
@@ -25,6 +25,9 @@ EDGE = 0.2
 """Part of the known values at each end of their range that counts as its edge: what splits hold out."""
 SOFTNESS = 0.1
 """Width of the gates, in units of the central range of the values and of the domain's border."""
+
+SCREENING = 0.4
+"""Weight beside a regime's heaviest from which on a family is asked while a large pool is screened."""
 
 
 @dataclass(frozen=True)
@@ -144,21 +147,29 @@ class GatedMixture(GaussianModel):
         return mean, scale.unsqueeze(-1) * covariance * scale.unsqueeze(-2)
 
     def screening(self, pending: Tensor) -> Screening | None:
-        """That of the mixture, where every member has its own; their noise is taken to be constant."""
-        parts = [screening_of(member, pending) for member in self.members.values()]
+        """That of the families that weigh most, where each has its own; None otherwise.
+
+        The others are asked of what is shortlisted. The noise is taken to be constant.
+        """
+        weights = self.blend.weights
+        asked = (weights >= SCREENING * weights.amax(dim=1, keepdim=True)).any(dim=0)
+        members = [m for m, heavy in zip(self.members.values(), asked, strict=True) if heavy]
+        shares = weights[:, asked] / weights[:, asked].sum(dim=1, keepdim=True)
+        blend = replace(self.blend, weights=shares)
+        parts = [screening_of(member, pending) for member in members]
         one = self.blend.gate.domain.x[:1]
         noise = torch.stack(
             [
                 joint_moments(member, one, observation_noise=True)[1]
                 - joint_moments(member, one)[1]
-                for member in self.members.values()
+                for member in members
             ]
         ).reshape(-1, 1)
 
         def moments(x: Tensor) -> tuple[Tensor, Tensor]:
             answers = [part(x) for part in parts if part is not None]
             means, variances = (torch.stack(part) for part in zip(*answers, strict=True))
-            return self.blend.singly(x, means, variances, noise)[:2]
+            return blend.singly(x, means, variances, noise)[:2]
 
         return None if None in parts else moments
 

@@ -1,10 +1,12 @@
 import numpy as np
 import torch
 
+from discover import plugins
 from surrogates.conformance import example_data
 from surrogates.gated_mixture import Blend, Gate, GatedMixture
 from surrogates.gaussian import GaussianModel
 from surrogates.judgement import REGIMES
+from surrogates.screening import screening_of
 
 
 def test_the_shares_of_the_regimes_add_up():
@@ -50,3 +52,21 @@ def test_who_is_unsure_of_a_candidate_is_believed_less_there():
     )
     torch.testing.assert_close(humbled, mean)
     torch.testing.assert_close(wider, 9 * covariance)
+
+
+def test_while_a_pool_is_screened_who_weighs_little_everywhere_is_not_asked():
+    data, pool = example_data(40), example_data(60, seed=3).x
+    members = {n: plugins.create("surrogates", n).fit(data, 0) for n in ("gp", "bayesian-ridge")}
+    weights = torch.tensor([[0.8, 0.2]] * len(REGIMES)).double()
+    blend = Blend(weights, torch.ones(len(REGIMES)).double(), Gate.of(data))
+    mean, _ = GatedMixture(members, blend, {}).screening(data.x[:0])(pool)
+    alone, _ = screening_of(members["gp"], data.x[:0])(pool)
+    torch.testing.assert_close(mean, alone)
+    weights[1] = 0.5
+    model = GatedMixture(members, blend, {})
+    with torch.no_grad():
+        mean, variance = model.screening(data.x[:0])(pool)
+        expected, covariance = model.moments(pool.unsqueeze(1))
+    assert float((mean - expected[:, 0]).abs().max()) < 0.01 * float(data.y.std())
+    error = (variance.sqrt() - covariance.flatten().sqrt()).abs()
+    assert float(error.max()) < 0.03 * float(data.y.std())
