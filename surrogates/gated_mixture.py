@@ -25,7 +25,6 @@ EDGE = 0.2
 """Part of the known values at each end of their range that counts as its edge: what splits hold out."""
 SOFTNESS = 0.1
 """Width of the gates, in units of the central range of the values and of the domain's border."""
-
 SCREENING = 0.4
 """Weight beside a regime's heaviest from which on a family is asked while a large pool is screened."""
 
