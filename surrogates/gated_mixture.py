@@ -12,6 +12,7 @@ from surrogates.domain import Domain
 from surrogates.gaussian import GaussianModel, joint_moments
 from surrogates.persistence import dump, restore
 from surrogates.screening import screening_of
+from surrogates.splits import SHARE
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from surrogates.base import TrainingData
     from surrogates.screening import Screening
 
-EDGE = 0.2
-"""Part of the known values at each end of their range that counts as its edge: what splits hold out."""
 SOFTNESS = 0.1
 """Width of the gates, in units of the central range of the values and of the domain's border."""
 SCREENING = 0.4
@@ -43,8 +42,9 @@ class Gate:
 
     @classmethod
     def of(cls, data: TrainingData) -> Gate:
-        """That of the rows of one target's data."""
-        low, high = data.y[:, 0].double().quantile(torch.tensor([EDGE, 1 - EDGE]).double()).tolist()
+        """That of the rows of one target's data; its edges are what splits by property hold out."""
+        ends = torch.tensor([SHARE, 1 - SHARE]).double()
+        low, high = data.y[:, 0].double().quantile(ends).tolist()
         return cls(Domain(data.x.double()), low, high)
 
     def __call__(self, x: Tensor, mean: Tensor) -> Tensor:
