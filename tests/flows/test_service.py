@@ -247,9 +247,10 @@ def test_a_campaign_killed_before_it_read_what_to_do_begins_later_and_holds_noth
     service: Service, wait_until: Callable[[Callable[[], Any], str], Any]
 ) -> None:
     served = service.command.daemon("service")[0]
+    wait_until(lambda: not _spawned(served.pid), "the processes of earlier campaigns to be gone")
     launched = service.launch("killed-at-birth")
     os.kill(_frozen_at_birth(served.pid), signal.SIGKILL)
-    (_, killed) = wait_until(lambda: _states(service, launched, "CRASHED"), "the crash to be told")
+    (killed,) = wait_until(lambda: _states(service, launched, "CRASHED"), "the crash to be told")
     assert "-9" in killed["message"]
     assert not service.folder("killed-at-birth").exists()
     assert service.prefect.ended(service.launch("after-it"))["type"] == "COMPLETED"
@@ -280,25 +281,30 @@ def test_a_service_that_asks_no_more_is_ended_and_comes_back(
     assert len(told) == 1
 
 
+def _spawned(parent: int) -> list[int]:
+    """Living processes of campaigns that this one spawned."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):  # not a process, or gone by now
+            words = (entry / "cmdline").read_text()
+            stat = (entry / "stat").read_text().rpartition(")")[2].split()
+            if "multiprocessing.spawn" in words and int(stat[1]) == parent:
+                found.append(int(entry.name))
+    return found
+
+
 def _frozen_at_birth(parent: int) -> int:
-    """The next process that this one spawns, frozen before it reads what it is to do."""
+    """The next process that this one, which has none, spawns; frozen before it reads what to do."""
     deadline = time.monotonic() + 60.0
     while time.monotonic() < deadline:
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdecimal():
-                continue
-            with suppress(OSError):
-                words = (entry / "cmdline").read_text()
-                stat = (entry / "stat").read_text().rpartition(")")[2].split()
-                if "multiprocessing.spawn" in words and int(stat[1]) == parent:
-                    os.kill(int(entry.name), signal.SIGSTOP)
-                    return int(entry.name)
+        for pid in _spawned(parent):
+            os.kill(pid, signal.SIGSTOP)
+            return pid
         time.sleep(0.001)
     raise AssertionError("waited in vain for: the campaign's process")
 
 
-def _states(service: Service, flow_run: str, last: str) -> list[Any] | None:
-    """First and newest state of a run whose newest is of this type."""
+def _states(service: Service, flow_run: str, wanted: str) -> list[Any]:
+    """All states of this type that a run was ever in."""
     states = service.prefect.ask(f"/flow_run_states/?flow_run_id={flow_run}")
-    ordered = sorted(states, key=lambda state: state["timestamp"])
-    return [ordered[0], ordered[-1]] if ordered[-1]["type"] == last else None
+    return [state for state in states if state["type"] == wanted]
