@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,13 @@ from discover.benchmark.campaigns import (
     seek,
 )
 from discover.benchmark.datasets import DataSet
+from discover.benchmark.kept import KeptRuns, Run
 from discover.benchmark.metrics import spread
 from discover.benchmark.select import import_libraries
 from discover.benchmark.strategies import RANDOM, ByModel, RandomOrder, Strategy, sources
 from discover.errors import DataError
-from discover.files import new_folder, write_atomically
-from discover.records import content_hash
+from discover.files import write_atomically
 
-Run = dict[str, Any]
 Told = Callable[[str], None]
 
 QUESTIONS = ("best", "half", "most")
@@ -64,7 +64,7 @@ def run(
     check_settings(data, settings)
     n_top = top_rows(top, len(data))
     sought = seek(data.y, settings.goal, n_top)
-    folder = new_folder(out / "runs")
+    kept = KeptRuns(out / "runs", FORMAT)
     identity = {"data": data.identity(), "sigma": sigma, "top": n_top, **asdict(settings)}
     identity |= sources([*surrogates, *acquisitions])
     if len(sought.best) > sought.best_needed or len(sought.top) > n_top:  # rows that are as good
@@ -78,12 +78,13 @@ def run(
     for seed in range(seeds):
         durations = durations_of(data, sigma, seed)
         for name, make in strategies.items():
-            file = folder / f"{content_hash({**identity, 'seed': seed, 'strategy': name})}.json"
-            made = _kept(file) or _replayed(data, make(), settings, sought, durations, seed)
-            made |= {"strategy": name, "seed": seed, "format": FORMAT}
-            write_atomically(file, json.dumps(made))
+            asked = {**identity, "seed": seed, "strategy": name}
+            ask = partial(_replayed, data, make, settings, sought, durations, seed)
+            made = kept.answer(asked, ask, strategy=name, seed=seed)
             runs.append(made)
             told(f"[{len(runs)}/{seeds * len(strategies)}] seed {seed}, {name}: {_in_words(made)}")
+    if notice := kept.notice():
+        told(notice)
     result = {
         "data": data.source,
         "target": data.target,
@@ -97,6 +98,7 @@ def run(
         "durations": None if data.durations is None else data.durations.tolist(),
         "top": len(sought.top),
         "seeds": seeds,
+        "runs_of_other_code": kept.of_other_code,
         "skipped": skipped,
         "expected_of_random": expectations(sought, len(data)),
         "strategies": {
@@ -194,16 +196,9 @@ def durations_of(data: DataSet, sigma: float, seed: int) -> Array:
     return np.exp(sigma * draws - 0.5 * sigma**2)
 
 
-def _kept(file: Path) -> Run | None:
-    if not file.is_file():
-        return None
-    made: Run = json.loads(file.read_text(encoding="utf-8"))
-    return made if made["format"] == FORMAT else None
-
-
 def _replayed(
     data: DataSet,
-    strategy: Strategy,
+    strategy: Callable[[], Strategy],
     settings: Settings,
     sought: Sought,
     durations: Array,
@@ -211,7 +206,7 @@ def _replayed(
 ) -> Run:
     """One campaign, and when it found what; None for what it had not found at the end of the budget."""
     import_libraries()
-    campaign = Campaign(data, strategy, settings, sought, durations, seed)
+    campaign = Campaign(data, strategy(), settings, sought, durations, seed)
     campaign.run()
     after: dict[str, int | None] = {}
     for question, (rows, count) in wanted(sought).items():

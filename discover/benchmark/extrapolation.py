@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +16,12 @@ from discover import plugins
 from discover.benchmark.datasets import DataSet
 from discover.benchmark.extrapolation_report import FOREST, figure, table
 from discover.benchmark.extrapolation_splits import Fold, Split
+from discover.benchmark.kept import KeptRuns, Run
 from discover.benchmark.metrics import METRICS, evaluate, paired, spread
 from discover.benchmark.select import import_libraries
 from discover.benchmark.strategies import sources
 from discover.errors import DataError, DiscoverError, SurrogateError
-from discover.files import new_folder, write_atomically
+from discover.files import write_atomically
 from discover.records import content_hash
 
 Array = npt.NDArray[np.float64]
@@ -37,7 +39,6 @@ FORMAT = 1
 """Of the files that are kept in `runs`."""
 
 Told = Callable[[str], None]
-Run = dict[str, Any]
 
 
 class Predicted(NamedTuple):
@@ -69,7 +70,7 @@ def run(
     for (name, seed), folds in planned.items():
         if not folds:
             raise DataError(f"{data.source}: the split {name!r} has no fold for the seed {seed}")
-    folder = new_folder(out / "runs")
+    kept = KeptRuns(out / "runs", FORMAT)
     identity = data.identity()
     models = list(dict.fromkeys([*BASELINES, *surrogates]))
     total, done = len(splits) * seeds * len(models), 0
@@ -78,10 +79,14 @@ def run(
         for seed in range(seeds):
             for model in models:
                 folds = planned[split.name, seed]
-                made = _kept(folder, data, identity, split, seed, model, folds)
+                asked = _question(identity, split, seed, model, folds)
+                ask = partial(_judged, data, model, folds, seed)
+                made = kept.answer(asked | sources([model]), ask, **asked)
                 runs.append(made)
                 done += 1
                 told(f"[{done}/{total}] {split.name}, seed {seed}, {model}: {_in_words(made)}")
+    if notice := kept.notice():
+        told(notice)
     result = {
         "data": data.source,
         "target": data.target,
@@ -93,6 +98,7 @@ def run(
         "descriptors": len(data.features.names),
         "grouped_by": data.grouped_by,
         "seeds": seeds,
+        "runs_of_other_code": kept.of_other_code,
         "splits": [split.name for split in splits],
         "models": models,
         "summary": summary(data, runs, [split.name for split in splits], models),
@@ -164,28 +170,23 @@ def predict(data: DataSet, model: str, fold: Fold, seed: int) -> Predicted:
     return Predicted(unit * mean, unit * std)
 
 
-def _kept(
-    folder: Path,
-    data: DataSet,
-    identity: str,
-    split: Split,
-    seed: int,
-    model: str,
-    folds: Sequence[Fold],
-) -> Run:
-    """One surrogate on all folds of a split for one seed, from its file where it was run before."""
-    question = {
+def _question(
+    identity: str, split: Split, seed: int, model: str, folds: Sequence[Fold]
+) -> dict[str, Any]:
+    """What an answer in `runs` is the answer to."""
+    rows = [[fold.train.tolist(), fold.test.tolist()] for fold in folds]
+    return {
         "format": FORMAT,
         "data": identity,
         "split": split.name,
         "seed": seed,
         "model": model,
-        "folds": content_hash({"rows": [[f.train.tolist(), f.test.tolist()] for f in folds]}),
+        "folds": content_hash({"rows": rows}),
     }
-    file = folder / f"{content_hash(question | sources([model]))}.json"
-    if file.is_file():
-        kept: Run = json.loads(file.read_text(encoding="utf-8"))
-        return kept
+
+
+def _judged(data: DataSet, model: str, folds: Sequence[Fold], seed: int) -> Run:
+    """One surrogate on all folds of a split for one seed."""
     import_libraries()
     started = time.perf_counter()
     judged, predictions = [], []
@@ -209,13 +210,11 @@ def _kept(
             }
         )
         predictions.append(rows)
-    made = question | {
+    return {
         "seconds": time.perf_counter() - started,
         "folds": judged,
         "predictions": predictions,
     }
-    write_atomically(file, json.dumps(made))
-    return made
 
 
 def _errors(data: DataSet, runs: Sequence[Run]) -> dict[int, float]:

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +16,14 @@ import numpy as np
 
 from discover.benchmark.campaign_benchmark import check_settings, durations_of
 from discover.benchmark.campaigns import Array, Campaign, Settings, Sought
+from discover.benchmark.kept import KeptRuns, Run
 from discover.benchmark.strategies import RANDOM, RandomOrder, Strategy, shown, sources
 from discover.benchmark.tradeoffs import Tradeoff, strategy
-from discover.files import new_folder, write_atomically
-from discover.records import content_hash
+from discover.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Run = dict[str, Any]
 FORMAT = 1
 SHUFFLES = 200
 """Random orders whose mean is what random search is expected to find."""
@@ -52,7 +52,7 @@ def run(
     strategies: dict[str, Callable[[], Strategy]] = {RANDOM: RandomOrder}
     strategies |= dict(strategy(tradeoff, s, a) for s in surrogates for a in acquisitions)
     check_settings(tradeoff.data, settings)
-    folder = new_folder(out / "runs")
+    kept = KeptRuns(out / "runs", FORMAT)
     identity = {
         "data": tradeoff.data.identity(),
         "targets": tradeoff.y.tolist(),
@@ -67,15 +67,16 @@ def run(
     runs: list[Run] = []
     for seed in range(seeds):
         for name, make in strategies.items():
-            file = folder / f"{content_hash({**identity, 'seed': seed, 'strategy': name})}.json"
-            made = _kept(file) or _replayed(tradeoff, make(), settings, sigma, seed)
-            made |= {"strategy": name, "seed": seed, "format": FORMAT}
-            write_atomically(file, json.dumps(made))
+            asked = {**identity, "seed": seed, "strategy": name}
+            ask = partial(_replayed, tradeoff, make, settings, sigma, seed)
+            made = kept.answer(asked, ask, strategy=name, seed=seed)
             runs.append(made)
             told(
                 f"[{len(runs)}/{seeds * len(strategies)}] seed {seed}, {name}: "
                 f"{made['volume'][-1]:.1%} of the hypervolume, {made['front']} of the front"
             )
+    if notice := kept.notice():
+        told(notice)
     budget = min(settings.budget, len(tradeoff.data))
     result = {
         "data": tradeoff.data.source,
@@ -100,6 +101,7 @@ def run(
         "budget": budget,
         "concurrency": settings.concurrency,
         "seeds": seeds,
+        "runs_of_other_code": kept.of_other_code,
         "expected_of_random": expected_volume(tradeoff, budget).tolist(),
         "strategies": {
             name: _summary([r for r in runs if r["strategy"] == name], tradeoff, budget)
@@ -240,12 +242,12 @@ def _cell(until: dict[str, Any], seeds: int) -> str:
 
 
 def _replayed(
-    tradeoff: Tradeoff, picker: Strategy, settings: Settings, sigma: float, seed: int
+    tradeoff: Tradeoff, picker: Callable[[], Strategy], settings: Settings, sigma: float, seed: int
 ) -> Run:
     """One campaign: what it picked, and the share of the hypervolume after each calculation."""
     data, front = tradeoff.data, tradeoff.front
     sought = Sought(front, front)
-    campaign = Campaign(data, picker, settings, sought, durations_of(data, sigma, seed), seed)
+    campaign = Campaign(data, picker(), settings, sought, durations_of(data, sigma, seed), seed)
     campaign.run()
     volume = tradeoff.volumes(campaign.collected)
     budget = min(settings.budget, len(data))
@@ -292,10 +294,3 @@ def _summary(runs: Sequence[Run], tradeoff: Tradeoff, budget: int) -> dict[str, 
             for run in runs
         ],
     }
-
-
-def _kept(file: Path) -> Run | None:
-    if not file.is_file():
-        return None
-    made: Run = json.loads(file.read_text(encoding="utf-8"))
-    return made if made["format"] == FORMAT else None
