@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -148,6 +149,7 @@ class _Entry:
     censored: int = 0
     formula: str = ""
     elements: frozenset[str] = frozenset()
+    shares: frozenset[tuple[str, Fraction]] = frozenset()
     year: float = math.nan
     duration: float = math.nan
 
@@ -241,7 +243,9 @@ def _data_set(
     if grouped_by is not None and grouped_by == columns.smiles:
         labels = [canonical_smiles(text) for text in labels]
     if all(formulas) and not columns.group:
-        labels, grouped_by = formulas, columns.formula or "formula"
+        spelled: dict[object, str] = {}  # one label for `LiNaCl2` and `Li0.5Na0.5Cl`
+        labels = [spelled.setdefault(e.shares or e.formula, e.formula) for e in entries]
+        grouped_by = columns.formula or "formula"
     ids = [row.cells[columns.id] for row in table.rows] if columns.id else []
     if len(set(ids)) < len(table.rows):
         ids = [row.place for row in table.rows]
@@ -301,12 +305,13 @@ def _entry(row: Row, columns: Columns, transform: Transform, *, formula_needed: 
         raise _RowError(row.unreadable)
     y, censored = _target(row, columns, transform)
     formula, elements = "", frozenset[str]()
+    shares = frozenset[tuple[str, Fraction]]()
     if row.crystal is not None:
         formula = reduced_formula(row.crystal)
         elements = frozenset(chemical_symbols[z] for z in row.crystal.numbers)
     elif columns.formula and (row.cells[columns.formula] or formula_needed):
         try:
-            formula, elements = parse_formula(row.cells[columns.formula])
+            formula, elements, shares = parse_formula(row.cells[columns.formula])
         except DataError as error:
             raise _RowError(f"{columns.formula}: {error}") from None
     year = number(row.cells[columns.year]) if columns.year else math.nan
@@ -315,7 +320,7 @@ def _entry(row: Row, columns: Columns, transform: Transform, *, formula_needed: 
     duration = number(row.cells[columns.duration]) if columns.duration else math.nan
     if columns.duration and not duration > 0:
         raise _RowError(f"{columns.duration} = {row.cells[columns.duration]!r} is no duration")
-    return _Entry(y, censored, formula, elements, year, duration)
+    return _Entry(y, censored, formula, elements, shares, year, duration)
 
 
 def _target(row: Row, columns: Columns, transform: Transform) -> tuple[float, int]:

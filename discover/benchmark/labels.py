@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from fractions import Fraction
 from functools import cache
+from typing import NamedTuple
 
 from ase.data import chemical_symbols
 
 from discover.errors import DataError
 
 HYDRATE = re.compile(r"[*·•⋅]")
+FINEST = 10_000
+"""Smallest share of the atoms by which two compositions are told apart: one in so many."""
 HALL_NUMBERS = range(1, 531)
 
 
-def parse_formula(text: str) -> tuple[str, frozenset[str]]:
-    """Reduced formula and elements; parts such as the water of `CuSO4*5(H2O)` are added up.
+class Formula(NamedTuple):
+    """A formula as read: reduced where its amounts are whole, of shares where they are not.
+
+    `shares` are those of the atoms by element, the same for every spelling of a composition.
+    """
+
+    text: str
+    elements: frozenset[str]
+    shares: frozenset[tuple[str, Fraction]]
+
+
+def parse_formula(text: str) -> Formula:
+    """A formula; parts such as the water of `CuSO4*5(H2O)` are added up.
 
     Raises DataError for what is no formula.
     """
@@ -33,9 +48,13 @@ def parse_formula(text: str) -> tuple[str, frozenset[str]]:
     if not total or any(symbol not in chemical_symbols for symbol in total.get_el_amt_dict()):
         raise DataError(f"{text!r} is no formula")
     symbols = frozenset(total.get_el_amt_dict())
+    shares = frozenset(
+        (str(el), Fraction(n).limit_denominator(FINEST))
+        for el, n in total.fractional_composition.items()
+    )
     amounts = {el: round(n, 6) for el, n in total.fractional_composition.items()}
     whole = total.reduced_formula if all(float(n).is_integer() for n in total.values()) else None
-    return whole or Composition(amounts).formula.replace(" ", ""), symbols
+    return Formula(whole or Composition(amounts).formula.replace(" ", ""), symbols, shares)
 
 
 def canonical_smiles(text: str) -> str:

@@ -18,7 +18,7 @@ def test_hydrates_are_added_up() -> None:
 @given(st.text(max_size=12))
 def test_any_text_is_a_formula_or_an_error(text: str) -> None:
     try:
-        formula, elements = parse_formula(text)
+        formula, elements, _ = parse_formula(text)
     except DataError:
         return
     assert formula
