@@ -46,6 +46,21 @@ def varies(x: Tensor) -> Tensor:
     return extent > 1e-9 * x.abs().amax(dim=-2).clamp_min(1e-300)
 
 
+def for_single_precision(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Offset and unit (d each) by which single precision tells the values of `x` (n x d) apart.
+
+    Zero and one but for columns of tiny or huge values and of small differences between large ones:
+    scikit-learn's trees see no column that ranges over less than 1e-7, nor the eighth digit.
+    """
+    import torch
+
+    low, high, largest = x.amin(dim=-2), x.amax(dim=-2), x.abs().amax(dim=-2)
+    extent = high - low
+    lost = (extent < 1e-5) | (extent < 1e-5 * largest) | (largest > 1e30)
+    lost &= varies(x)
+    return low.where(lost, torch.zeros_like(low)), extent.where(lost, torch.ones_like(low))
+
+
 def unit_box(x: Tensor) -> InputTransform:
     """Scales the columns of `x` (n x d) to [0, 1]; constant ones become zero."""
     lowest = x.amin(dim=-2, keepdim=True)

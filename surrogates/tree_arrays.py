@@ -34,7 +34,10 @@ class Tree:
 
 
 class Trees:
-    """T trees whose nodes (N in all) stand side by side, the right child always next to the left one."""
+    """T trees whose nodes (N in all) stand side by side, the right child always next to the left one.
+
+    They compare (x - `offset`) / `unit` where the tensors have these (d each).
+    """
 
     def __init__(self, tensors: dict[str, Tensor]) -> None:
         self.tensors = tensors
@@ -45,8 +48,8 @@ class Trees:
         self._threshold = _rounded_down(tensors["threshold"])
 
     @classmethod
-    def of(cls, trees: Sequence[Tree]) -> Trees:
-        """Arrays of these trees."""
+    def of(cls, trees: Sequence[Tree], scaled: tuple[Tensor, Tensor] | None = None) -> Trees:
+        """Arrays of these trees, grown on (x - offset) / unit (d each) where both are given."""
         parts: dict[str, list[npt.NDArray[Any]]] = {}
         roots, total, depth = [], 0, 0
         for tree in trees:
@@ -71,10 +74,13 @@ class Trees:
                 "root": torch.tensor(roots, dtype=torch.int64),
                 "depth": torch.tensor(depth, dtype=torch.int64),
             }
+            | (dict(zip(("offset", "unit"), scaled, strict=True)) if scaled else {})
         )
 
     def __call__(self, x: Tensor) -> Tensor:
         """Values of all trees (n x T) at x (n x d), which is compared in single precision."""
+        if "unit" in self.tensors:
+            x = (x.double() - self.tensors["offset"]) / self.tensors["unit"]
         return torch.cat([self._values(part) for part in x.float().split(ROWS)])
 
     def _values(self, x: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from surrogates.base import TrainingData
+from surrogates.scaling import for_single_precision
 from surrogates.tabular import TabularSurrogate, judging, row_weights
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 
+FAR_FROM_ZERO = 1e4
+"""Mean beside the deviation of a target beyond which its variance is lost to rounding."""
 TRIES = 100
 """Draws of rows by their weights, before every row counts."""
 
@@ -42,8 +46,10 @@ class _Trees(TabularSurrogate):
         from surrogates.tree_arrays import Trees
         from surrogates.tree_ensemble import Calibration, TreeEnsemble, novelty, unjudged
 
-        x = data.x.double().numpy().astype(np.float32)
+        offset, unit = for_single_precision(data.x.double())
+        x = ((data.x.double() - offset) / unit).numpy().astype(np.float32)
         y = data.y[:, 0].double().numpy()
+        level = y.mean() if abs(y.mean()) > FAR_FROM_ZERO * y.std() else 0.0
         rng = np.random.default_rng(seed)
         group, n_groups = _groups(data)
         weights = row_weights(data).numpy()
@@ -52,7 +58,8 @@ class _Trees(TabularSurrogate):
 
         def member(counts: npt.NDArray[np.int64], own_seed: int) -> tuple[list[Tree], Array]:
             seen = counts > 0
-            return self.fit_member(x[seen], y[seen], counts[seen], own_seed)
+            grown, important = self.fit_member(x[seen], y[seen] - level, counts[seen], own_seed)
+            return [replace(grown[0], value=grown[0].value + level), *grown[1:]], important
 
         trees: list[Tree] = []
         importance = np.zeros(x.shape[1])
@@ -64,7 +71,10 @@ class _Trees(TabularSurrogate):
         if not importance.any():
             importance[:] = 1.0
         model = TreeEnsemble(
-            Trees.of(trees), self.members, data.x.double(), torch.from_numpy(importance)
+            Trees.of(trees, None if bool((unit == 1).all()) else (offset, unit)),
+            self.members,
+            data.x.double(),
+            torch.from_numpy(importance),
         )
         values = model.members(data.x.double())
         residual, spread, judged = _out_of_bag(values, torch.from_numpy(drawn == 0), data.y[:, 0])

@@ -152,13 +152,19 @@ def predict(data: DataSet, model: str, fold: Fold, seed: int) -> Predicted:
     if model == TRAIN_MEAN:
         n = len(fold.test)
         return Predicted(np.full(n, y.mean()), np.full(n, max(float(y.std(ddof=1)), smallest)))
+    import torch
+
     if model == FOREST:
         from sklearn.ensemble import RandomForestRegressor
 
-        forest = RandomForestRegressor(100, random_state=seed).fit(x, y / unit)
-        trees = unit * np.stack([t.predict(data.x[fold.test]) for t in forest.estimators_])
+        from surrogates.scaling import for_single_precision
+
+        offset, scale = (each.numpy() for each in for_single_precision(torch.from_numpy(x)))
+        forest = RandomForestRegressor(100, random_state=seed)
+        forest.fit((x - offset) / scale, (y - y.mean()) / unit)
+        asked = (data.x[fold.test] - offset) / scale
+        trees = y.mean() + unit * np.stack([t.predict(asked) for t in forest.estimators_])
         return Predicted(trees.mean(axis=0), trees.std(axis=0).clip(min=smallest))
-    import torch
 
     from surrogates.validation import predict as ask
 

@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 from discover.errors import SurrogateError
 from surrogates import TrainingData
 from surrogates.conformance import example_data
-from surrogates.scaling import require_fittable, standard_score, unit_box, varies
+from surrogates.scaling import (
+    for_single_precision,
+    require_fittable,
+    standard_score,
+    unit_box,
+    varies,
+)
 
 
 @given(
@@ -57,3 +63,23 @@ def test_one_row_becomes_zero_without_a_warning():
 def test_refusals_say_why(data, message):
     with pytest.raises(SurrogateError, match=message):
         require_fittable(data)
+
+
+def test_usual_columns_are_left_as_they_are():
+    offset, unit = for_single_precision(example_data(30).x)
+    assert bool((offset == 0).all())
+    assert bool((unit == 1).all())
+
+
+@pytest.mark.parametrize(("level", "extent"), [(0.0, 1e-10), (1e8, 2.0), (0.0, 1e40), (300, 1e-3)])
+def test_single_precision_tells_odd_columns_apart(level, extent):
+    wanted = torch.linspace(0.0, 1.0, 50).double()
+    x = (level + extent * wanted)[:, None]
+    offset, unit = for_single_precision(x)
+    scaled = ((x - offset) / unit).float()[:, 0]
+    torch.testing.assert_close(scaled.double(), wanted, atol=1e-3, rtol=0)
+    assert len(scaled.unique()) == 50
+
+
+def test_a_constant_column_keeps_its_scale():
+    assert for_single_precision(torch.full((5, 1), 1e40, dtype=torch.float64))[1].tolist() == [1.0]

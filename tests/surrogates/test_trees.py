@@ -4,6 +4,7 @@ import torch
 
 from surrogates import TrainingData
 from surrogates.conformance import TabularConformance, example_data
+from surrogates.persistence import load, save
 from surrogates.trees import GradientBoosting, RandomForest
 
 
@@ -73,3 +74,24 @@ def test_noise_that_is_stated_too_large_is_fitted_all_the_same(surrogate):
         model = surrogate.fit(TrainingData(data.x, data.y, noise=noise), seed=0)
         with torch.no_grad():
             assert bool((model.posterior(data.x).variance > 0).all())
+
+
+@pytest.mark.parametrize(
+    "surrogate", [RandomForest(members=50), GradientBoosting(members=4, iterations=30)]
+)
+@pytest.mark.parametrize(
+    ("shift_x", "unit_x", "shift_y"), [(0.0, 1e-10, 0.0), (1e6, 1.0, 0.0), (0.0, 1.0, 1e9)]
+)
+def test_neither_small_units_nor_large_offsets_blind_the_trees(
+    surrogate, shift_x, unit_x, shift_y, tmp_path
+):
+    """scikit-learn compares in single precision, and takes a range below 1e-7 for none."""
+    usual = example_data(60)
+    odd = TrainingData(shift_x + unit_x * usual.x.double(), shift_y + usual.y.double())
+    fitted = surrogate.fit(odd, seed=0)
+    save(fitted, tmp_path)
+    with torch.no_grad():
+        expected = surrogate.fit(usual, seed=0).posterior(usual.x.unsqueeze(1)).mean
+        for model in (fitted, load(tmp_path)):
+            found = model.posterior(odd.x.unsqueeze(1)).mean - shift_y
+            torch.testing.assert_close(found, expected.double(), atol=1e-4, rtol=1e-2)
