@@ -26,6 +26,8 @@ Array = npt.NDArray[np.float64]
 
 FAR_FROM_ZERO = 1e4
 """Mean beside the deviation of a target beyond which its variance is lost to rounding."""
+FEW = 6
+"""So many descriptors, or fewer, are all looked at: part of them misses what they do together."""
 TRIES = 100
 """Draws of rows by their weights, before every row counts."""
 
@@ -102,8 +104,8 @@ class _Trees(TabularSurrogate):
 class RandomForest(_Trees):
     """Random forest (Breiman, Mach. Learn. 45, 5 (2001)) of fully grown trees.
 
-    Each split looks at the share `features` of the descriptors. The posterior is wide where the trees
-    differ and where nothing like the candidate is known.
+    Each split looks at the share `features` of the descriptors, and at `FEW` of them at least. The
+    posterior is wide where the trees differ and where nothing like the candidate is known.
     """
 
     together = True
@@ -124,7 +126,9 @@ class RandomForest(_Trees):
 
         from surrogates.tree_arrays import from_decision_tree
 
-        tree = DecisionTreeRegressor(max_features=self._features, random_state=seed)
+        columns = x.shape[1]
+        looked_at = max(int(self._features * columns), min(FEW, columns))
+        tree = DecisionTreeRegressor(max_features=looked_at, random_state=seed)
         tree.fit(x, y, sample_weight=weights)
         return [from_decision_tree(tree)], np.asarray(tree.feature_importances_)
 

@@ -57,7 +57,7 @@ def test_one_group_alone_is_judged_on_the_scale_of_its_target():
     """Members all see the same rows: nothing is held out, and the factors are those of the priors."""
     data = example_data(30)
     stds = []
-    for unit in (1.0, 1e-3):
+    for unit in (1.0, 2.0**-10):  # a power of two: ties between splits are broken alike
         whole = TrainingData(data.x, unit * data.y, groups=torch.zeros(30).long())
         model = RandomForest(members=8).fit(whole, seed=0)
         with torch.no_grad():
@@ -95,3 +95,13 @@ def test_neither_small_units_nor_large_offsets_blind_the_trees(
         for model in (fitted, load(tmp_path)):
             found = model.posterior(odd.x.unsqueeze(1)).mean - shift_y
             torch.testing.assert_close(found, expected.double(), atol=1e-4, rtol=1e-2)
+
+
+def test_few_descriptors_are_all_looked_at():
+    """Splits that see one of three columns part rows by the one that says nothing, and overfit."""
+    x = torch.randint(0, 2, (80, 3), generator=torch.Generator().manual_seed(0)).double()
+    y = 2 * x[:, :1] + x[:, 1:2]
+    x[:, 2] = torch.rand(80, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        found = RandomForest(members=50).fit(TrainingData(x, y), seed=0).posterior(x.unsqueeze(1))
+    torch.testing.assert_close(found.mean[:, 0], y, atol=1e-6, rtol=0)
