@@ -23,7 +23,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from discover.errors import MissingDependencyError, PluginError
+from discover.errors import DiscoverError, MissingDependencyError, PluginError
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "generators": {
@@ -175,13 +175,24 @@ def load(kind: str, name: str, base: Path | None = None) -> Any:
 def create(
     kind: str, name: str, options: Mapping[str, Any] | None = None, base: Path | None = None
 ) -> Any:
-    """An instance of the plug-in `name` with its options checked against its signature."""
+    """An instance of the plug-in `name` with its options checked against its signature.
+
+    Raises PluginError where it is no class or function, for options that do not fit it, and for whatever
+    a file plug-in raises.
+    """
     factory = load(kind, name, base)
+    if not callable(factory):
+        raise PluginError(f"{kind[:-1]} {name!r} is {factory!r}, not a class or a function")
     checked, problems = _checked(factory, options or {})
     if checked is None:
         listed = "; ".join(f"{key}: {problem}" for key, problem in problems)
         raise PluginError(f"{kind[:-1]} {name!r}: {listed}")
-    return factory(**checked.__dict__)
+    try:
+        return factory(**checked.__dict__)
+    except Exception as error:
+        if isinstance(error, DiscoverError) or not is_file_plugin(name):
+            raise
+        raise PluginError(f"{kind[:-1]} {name!r} cannot be made: {error!r}") from error
 
 
 def options_model(factory: Callable[..., Any]) -> type[BaseModel]:

@@ -63,7 +63,7 @@ def run(
         told(f"{name}: left out: {reason}")
     check_settings(data, settings)
     n_top = top_rows(top, len(data))
-    sought = seek(data.y, settings.goal, n_top)
+    sought = seek(data.y, settings.goal, n_top, data.censored)
     kept = KeptRuns(out / "runs", FORMAT)
     identity = {"data": data.identity(), "sigma": sigma, "top": n_top, **asdict(settings)}
     identity |= sources([*surrogates, *acquisitions])
@@ -214,7 +214,9 @@ def _replayed(
         after[question] = found[count - 1] if len(found) >= count else None
     return {
         "rows": campaign.collected,
-        "best_so_far": best_so_far(data.y, campaign.collected, settings.goal).tolist(),
+        "best_so_far": best_so_far(
+            data.y, campaign.collected, settings.goal, data.censored
+        ).tolist(),
         "found_after": campaign.found_after(sought.top),
         "until": after,
         "selection_seconds": [s.seconds for s in campaign.selected],
@@ -269,7 +271,8 @@ def _compare(result: dict[str, Any]) -> None:
     """Adds to each strategy the enrichment over random: expected, and simulated in the same run.
 
     None where no campaign found what is asked for: the budget says nothing of it. Where some did not,
-    the mean is a lower bound, and with it what is relative to random.
+    the mean is a lower bound, and with it what is relative to random; the simulated one is None where
+    some campaign of random order did not.
     """
     simulated = result["strategies"][RANDOM]["until"]
     for strategy in result["strategies"].values():
@@ -279,7 +282,9 @@ def _compare(result: dict[str, Any]) -> None:
             own["relative_to_random"] = own["mean"] / expected if found else None
             own["enrichment"] = expected / own["mean"] if found else None
             own["enrichment_simulated"] = (
-                simulated[question]["mean"] / own["mean"] if found else None
+                simulated[question]["mean"] / own["mean"]
+                if found and None not in simulated[question]["each"]
+                else None
             )
 
 

@@ -21,10 +21,6 @@ from discover.steering import Action, Collect, Pick, Rules, Situation, Train, st
 
 Array = npt.NDArray[np.float64]
 
-CANNOT = (SurrogateError, ArithmeticError, RuntimeError, ValueError)
-"""What a strategy raises that cannot be fitted, or asked: its own refusal, or that of the libraries
-that it stands on, such as a matrix that cannot be factorized."""
-
 
 @dataclass(frozen=True)
 class Sought:
@@ -164,7 +160,7 @@ class Campaign:
         try:
             self.strategy.train(self._known())
             self.has_model = True
-        except CANNOT as error:  # too few values, or all of them equal: explore on
+        except Exception as error:  # noqa: BLE001 - too few values, or a plug-in's fault: explore on
             self.has_model = False
             self._refused(error)
         self.trained_on = len(self.collected)
@@ -177,7 +173,7 @@ class Campaign:
         started = time.perf_counter()
         try:
             row = self.strategy.pick(self._known())
-        except CANNOT as error:
+        except Exception as error:  # noqa: BLE001 - as above
             self._refused(error)
             taken = set(self.picked)
             return next(row for row in self._order if row not in taken)
@@ -196,18 +192,27 @@ class Campaign:
         self.picked.append(row)
 
 
-def seek(y: Array, goal: Goal, top: int) -> Sought:
+def seek(y: Array, goal: Goal, top: int, censored: npt.NDArray[np.int8] | None = None) -> Sought:
     """The `top` best rows of targets `y` (N), with all that are as good as the last of them.
 
     Any row as good as the best is the best. For `extremes` half of the top is from either end, and the
-    highest and the lowest row are the best.
+    highest and the lowest row are the best. Where `censored` (N) is -1 or 1 the true value is below or
+    above: nothing says that it is high, or low.
     """
+    highest, lowest = _surely(y, censored)
     if goal == "extremes":
         half = max(1, math.ceil(top / 2))
-        ends = frozenset({int(np.argmax(y)), int(np.argmin(y))})
-        return Sought(_as_good(y, half) | _as_good(-y, half), ends, len(ends))
-    better = y if goal == "max" else -y
+        ends = frozenset({int(np.argmax(highest)), int(np.argmin(lowest))})
+        return Sought(_as_good(highest, half) | _as_good(-lowest, half), ends, len(ends))
+    better = highest if goal == "max" else -lowest
     return Sought(_as_good(better, top), _as_good(better, 1))
+
+
+def _surely(y: Array, censored: npt.NDArray[np.int8] | None) -> tuple[Array, Array]:
+    """How high, and how low, values are at least; the end of the range where nothing is known."""
+    if censored is None:
+        return y, y
+    return np.where(censored < 0, y.min(), y), np.where(censored > 0, y.max(), y)
 
 
 def _as_good(y: Array, top: int) -> frozenset[int]:
@@ -215,10 +220,13 @@ def _as_good(y: Array, top: int) -> frozenset[int]:
     return frozenset(np.flatnonzero(y >= np.sort(y)[-top]).tolist())
 
 
-def best_so_far(y: Array, collected: list[int], goal: Goal) -> Array:
-    """The best target after each calculation; for `extremes` the range that is covered."""
-    seen = y[collected]
-    highest, lowest = np.maximum.accumulate(seen), np.minimum.accumulate(seen)
+def best_so_far(
+    y: Array, collected: list[int], goal: Goal, censored: npt.NDArray[np.int8] | None = None
+) -> Array:
+    """The best target after each calculation; for `extremes` the range that is surely covered."""
+    high, low = _surely(y, censored)
+    highest = np.maximum.accumulate(high[collected])
+    lowest = np.minimum.accumulate(low[collected])
     return {"max": highest, "min": lowest, "extremes": highest - lowest}[goal]
 
 

@@ -68,6 +68,11 @@ def find_columns(table: Table, columns: Columns) -> Columns:
     )
     for field in dataclasses.fields(Columns):
         value = getattr(columns, field.name)
+        if isinstance(value, str) and not table.columns:
+            raise DataError(
+                f"{table.source}: --{field.name} {value!r}: structures alone have no columns; give a "
+                "CSV with their ids and values by another --data"
+            )
         if isinstance(value, str) and value not in table.columns:
             raise DataError(
                 f"{table.source}: --{field.name} {value!r}: there is no such column"

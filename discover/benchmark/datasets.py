@@ -17,6 +17,7 @@ from ase.data import chemical_symbols
 from discover.benchmark.columns import USUAL, Columns, find_columns, free_columns
 from discover.benchmark.features import (
     COMPOSITION,
+    MARKS,
     Describer,
     Features,
     Plan,
@@ -42,12 +43,12 @@ Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 CENSORED_FLAGS = {
-    **dict.fromkeys(("true", "1", "1.0", "yes", "below", "<", "-1"), -1),
-    **dict.fromkeys(("above", ">", "+1"), 1),
-    **dict.fromkeys(("", "false", "0", "0.0", "no", "none"), 0),
+    **dict.fromkeys(("true", "1", "1.0", "yes", "below", "<", "<=", "≤", "-1"), -1),
+    **dict.fromkeys(("above", ">", ">=", "≥", "+1"), 1),
+    **dict.fromkeys(("", "false", "0", "0.0", "no", "none", "=", "==", "~", "exact"), 0),
 }
 """Which side of the given target the true value is on."""
-BOUND = re.compile(r"^\s*([<>])=?\s*(.+)$")
+BOUND = re.compile(r"^\s*([<>≤≥])=?\s*(.+)$")
 MOST_LISTED = 20
 USUAL_RANGE = (1e-2, 1e6)
 """Ranges of a target that models learn as they are."""
@@ -176,10 +177,9 @@ def load_data(
     table = read_table(paths, columns.id)
     columns = find_columns(table, columns)
     for name in table.columns:
-        if USUAL["censored"].fullmatch(plain(name)) and name not in (
-            columns.censored,
-            columns.target,
-        ):
+        marks = {row.cells[name] for row in table.rows} - {""}
+        like_marks = USUAL["censored"].fullmatch(plain(name)) or (marks and marks <= MARKS)
+        if like_marks and name not in (columns.censored, columns.target):
             told(f"column {name!r} is not taken to mark bounds; name it by --censored if it does")
     plan = _plan(table, columns)
     problems = _repeated(table, columns.id)
@@ -219,6 +219,8 @@ def load_data(
             f"{table.source}: ranked by {' or '.join(map(repr, same))}, the rows are ranked as by the "
             f"target; {left_out}name what to use by --features"
         )
+    if not columns.features:
+        _tell_gaps(table, columns, told)
     if plan.unused:
         some = ", ".join(map(repr, plan.unused[:12])) + (", ..." if len(plan.unused) > 12 else "")
         told(f"rows are not described by {some}; what is to describe them is named by --features")
@@ -267,6 +269,15 @@ def _data_set(
         durations=np.array([e.duration for e in entries]) if columns.duration else None,
         parts=tuple(r.cells[columns.split] for r in table.rows) if columns.split else None,
     )
+
+
+def _tell_gaps(table: Table, columns: Columns, told: Callable[[str], None]) -> None:
+    """Columns of numbers that do not describe the rows because too many cells are empty."""
+    for name in free_columns(table, columns):
+        filled = [row.cells[name] for row in table.rows if row.cells[name]]
+        empty = len(table.rows) - len(filled)
+        if filled and empty > 0.1 * len(table.rows) and all(number(c) == number(c) for c in filled):
+            told(f"column {name!r} is left out: it is empty in {empty} of {len(table.rows)} rows")
 
 
 def _plan(table: Table, columns: Columns) -> Plan:
@@ -327,7 +338,7 @@ def _target(row: Row, columns: Columns, transform: Transform) -> tuple[float, in
     """The target on the model's scale, and whether it is a bound."""
     text = row.cells[columns.target]
     match = BOUND.match(text)
-    sign = {"<": -1, ">": 1}[match[1]] if match else 0
+    sign = {"<": -1, "≤": -1, ">": 1, "≥": 1}[match[1]] if match else 0
     value = number(match[2] if match else text)
     if not math.isfinite(value):
         raise _RowError(f"{columns.target} = {text!r} is not a number")
@@ -341,7 +352,7 @@ def _target(row: Row, columns: Columns, transform: Transform) -> tuple[float, in
                 f"{columns.censored} = {cell!r} is none of {', '.join(filter(None, CENSORED_FLAGS))}"
             )
         sign = CENSORED_FLAGS[flag]
-        if "above" in columns.censored.lower() and flag not in {"below", "<", "-1"}:
+        if "above" in columns.censored.lower() and flag not in {"below", "<", "<=", "≤", "-1"}:
             sign = abs(sign)  # the column says on which side the true values are
     return (math.log10(value) if transform == "log10" else value), sign
 

@@ -19,7 +19,7 @@ from discover.benchmark.extrapolation_splits import Fold, Split
 from discover.benchmark.kept import KeptRuns, Run
 from discover.benchmark.metrics import METRICS, evaluate, paired, spread
 from discover.benchmark.select import import_libraries
-from discover.benchmark.strategies import sources
+from discover.benchmark.strategies import fit_surrogate, sources
 from discover.errors import DataError, DiscoverError, SurrogateError
 from discover.files import write_atomically
 from discover.records import content_hash
@@ -31,8 +31,6 @@ BASELINES = (TRAIN_MEAN, FOREST)
 """The mean and spread of the training targets; scikit-learn's forest, mean and spread of its trees."""
 RELATIVE_FLOOR = 1e-12
 """Smallest standard deviation of a baseline beside the range of the target."""
-CANNOT = (DiscoverError, ArithmeticError, RuntimeError, ValueError)
-"""What a surrogate raises that cannot be fitted: its refusal, or that of a library beneath it."""
 CHUNK = 256
 """Rows whose joint posterior is asked for at once."""
 FORMAT = 1
@@ -168,7 +166,7 @@ def predict(data: DataSet, model: str, fold: Fold, seed: int) -> Predicted:
 
     from surrogates.validation import predict as ask
 
-    fitted = plugins.create("surrogates", model).fit(data.training(fold.train), seed)
+    fitted = fit_surrogate(plugins.create("surrogates", model), data.training(fold.train), seed)
     parts = [ask(fitted, part) for part in torch.from_numpy(data.x[fold.test]).split(CHUNK)]
     mean, std = (np.concatenate(which) for which in zip(*parts, strict=True))
     if not (np.isfinite(mean).all() and np.isfinite(std).all()):
@@ -203,7 +201,7 @@ def _judged(data: DataSet, model: str, folds: Sequence[Fold], seed: int) -> Run:
             mean, std = predict(data, model, fold, seed)
             metrics = evaluate(observed, mean, std, censored)
             rows = np.column_stack([fold.test, mean, std]).tolist()
-        except CANNOT as error:
+        except Exception as error:  # noqa: BLE001 - a refusal, or whatever a plug-in raises
             kind = "" if isinstance(error, DiscoverError) else f"{type(error).__name__}: "
             reason = f"{kind}{error}"
         judged.append(

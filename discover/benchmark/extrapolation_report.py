@@ -129,6 +129,11 @@ def show(result: dict[str, Any]) -> None:
         f"± over {result['seeds']} seed{'s' if result['seeds'] > 1 else ''}; * errors smaller than the "
         "forest's with p < 0.05 (paired, Wilcoxon); results.csv has the other metrics and tests"
     )
+    if result["censored"]:
+        console.print(
+            f"{result['censored']} of the {result['rows']} values are bounds: errors take them for "
+            "values, the likelihood (nll) does not, and coverage leaves them out"
+        )
     failed = {
         (run["model"], fold["reason"]): None
         for run in result["runs"]

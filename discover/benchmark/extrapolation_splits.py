@@ -216,7 +216,10 @@ def _by_element(data: DataSet) -> Split:
 
 def _by_time(data: DataSet, year: float | None) -> Split:
     if data.years is None:
-        raise DataError(f"{data.source}: the split 'time' needs years; name their column by --year")
+        raise DataError(
+            f"{data.source}: the split 'time' needs a year in every row; name its column "
+            "by --year, and rows without one are told"
+        )
     border = float(np.quantile(data.years, 1 - known.SHARE)) if year is None else year
     late = data.years > border if year is None else data.years >= year
     if year is None and late.sum() < FEWEST:  # a fifth of the rows share the newest year

@@ -37,6 +37,9 @@ FEW_COLUMNS = 10
 MOST_CATEGORIES = 20
 """A column of text with more distinct words than this is a name, not a category."""
 HUGE = 1e12
+"""A descriptor of RDKit that is as large means nothing; a column that is holds carriers a m³, say."""
+MARKS = frozenset({"<", ">", "=", "<=", ">=", "==", "≤", "≥", "~"})
+"""A column of these says of the target's values which are bounds."""
 SAME_ORDER = 0.9999
 """A column that ranks the rows as the target does, by this Spearman coefficient, is the target."""
 
@@ -200,17 +203,21 @@ class SmilesDescriptor:
 def assemble(table: Table, plan: Plan, described: Array, names: Sequence[str]) -> Features:
     """What descriptors gave (n x d, with their `names`) and the plan's columns, side by side.
 
-    What does not vary, or is not finite or huge in some row, is left out, but from rows that are to be
-    read as a whole (`crystal`). DataError if nothing varies.
+    What does not vary is left out, and a descriptor that is not finite or huge in some row, but from rows
+    that are to be read as a whole (`crystal`); a huge column is brought to single digits. DataError if
+    nothing varies.
     """
+    described = np.where((np.abs(described) < HUGE).all(axis=0), described, 0.0)
     blocks, labels, codes = [described], list(names), [False] * len(names)
     for column, kind in plan.columns.items():
         block, of_column, are_codes = _column(table, column, kind)
+        largest = np.abs(block).max()
+        if largest >= HUGE:
+            block = block / 10.0 ** np.floor(np.log10(largest))
         blocks.append(block)
         labels += of_column
         codes += [are_codes] * len(of_column)
     x = np.hstack(blocks)
-    x[:, ~(np.abs(x) < HUGE).all(axis=0)] = 0.0
     varying = x.std(axis=0) > 1e-12 * np.abs(x).max(axis=0).clip(min=1e-300)
     if not varying.any():
         raise DataError(f"{table.source}: no descriptor varies over the rows")
@@ -268,8 +275,10 @@ def _kind(table: Table, column: str, *, gaps: bool = False) -> Kind | None:
     """
     cells = [row.cells[column] for row in table.rows]
     filled = [cell for cell in cells if cell]
-    if not filled or (
-        len(filled) < 0.9 * len(cells) and not gaps
+    if MARKS.issuperset(filled):
+        return None
+    if not gaps and len(filled) < 0.9 * len(
+        cells
     ):  # a column of gaps would cost more rows than it is worth
         return None
     if np.mean([np.isfinite(number(cell)) for cell in filled]) > 0.9:

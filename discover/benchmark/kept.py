@@ -33,12 +33,11 @@ class KeptRuns:
     def answer(self, question: Mapping[str, Any], ask: Callable[[], Run], **noted: Any) -> Run:
         """What is kept for the question; else it is asked now, and kept with what else is `noted`."""
         file = self._folder / f"{content_hash(question)}.json"
-        if file.is_file():
-            made: Run = json.loads(file.read_text(encoding="utf-8"))
-            if made["format"] == self._format:
-                self._used += 1
-                self.of_other_code += made.get("code") != self._code
-                return made
+        kept = _read(file)
+        if kept is not None and kept.get("format") == self._format:
+            self._used += 1
+            self.of_other_code += kept.get("code") != self._code
+            return kept
         made = noted | ask() | {"format": self._format, "code": self._code}
         write_atomically(file, json.dumps(made))
         return made
@@ -51,6 +50,15 @@ class KeptRuns:
             f"{self.of_other_code} of {self._used} kept runs are of another version of the models' "
             f"code; delete {self._folder} to compute them anew"
         )
+
+
+def _read(file: Path) -> Run | None:
+    """What the file holds, None where it is not there or damaged."""
+    try:
+        made = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return made if isinstance(made, dict) else None
 
 
 def code_of_models() -> str:

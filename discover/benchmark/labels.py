@@ -13,6 +13,7 @@ from ase.data import chemical_symbols
 from discover.errors import DataError
 
 HYDRATE = re.compile(r"[*·•⋅]")
+SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 FINEST = 10_000
 """Smallest share of the atoms by which two compositions are told apart: one in so many."""
 HALL_NUMBERS = range(1, 531)
@@ -37,14 +38,17 @@ def parse_formula(text: str) -> Formula:
     from pymatgen.core import Composition
 
     total = Composition()
-    for part in HYDRATE.split(text.replace(" ", "")):
+    for part in HYDRATE.split(text.replace(" ", "").translate(SUBSCRIPTS)):
         match = re.fullmatch(r"(\d*\.?\d*)(.+)", part)
         if match is None:
             raise DataError(f"{text!r} is no formula")
         try:
             total += Composition(match[2], strict=True) * float(match[1] or 1)
         except (ValueError, KeyError) as error:
-            raise DataError(f"{text!r} is no formula: {error}") from error
+            reason = "it holds a charge, or a number that cannot be read"
+            if "could not convert" not in str(error):
+                reason = str(error)
+            raise DataError(f"{text!r} is no formula: {reason}") from error
     if not total or any(symbol not in chemical_symbols for symbol in total.get_el_amt_dict()):
         raise DataError(f"{text!r} is no formula")
     symbols = frozenset(total.get_el_amt_dict())

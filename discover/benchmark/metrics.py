@@ -52,7 +52,9 @@ def evaluate(
         "rmse": float(np.sqrt((error**2).mean())),
         "r2": 1 - float((error**2).sum()) / spread if spread > 0 and len(error) > 1 else None,
         "spearman": rank_correlation(observed, mean),
-        "top_decile_recall": _recall(observed, mean) if np.ptp(mean) > 0 else None,
+        "top_decile_recall": _recall(observed, mean)
+        if np.ptp(mean) > 0 and np.ptp(observed) > 0
+        else None,
     }
     if std is None:
         return found

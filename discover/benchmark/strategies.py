@@ -14,10 +14,13 @@ from discover import plugins
 from discover.acquisition.adapters import load_acquisition
 from discover.acquisition.selection import select
 from discover.benchmark.datasets import DataSet
+from discover.errors import SurrogateError
 from discover.objectives import Goal
 
 if TYPE_CHECKING:
     from botorch.models.model import Model
+
+    from surrogates import TrainingData
 
 Array = npt.NDArray[np.float64]
 
@@ -70,6 +73,15 @@ def shown(name: str) -> str:
     return " + ".join(p.rpartition("/")[2] if plugins.is_file_plugin(p) else p for p in parts)
 
 
+def fit_surrogate(surrogate: Any, data: TrainingData, seed: int) -> Model:
+    """A fitted model; SurrogateError where a plug-in gives something else."""
+    model = surrogate.fit(data, seed)
+    if not callable(getattr(model, "posterior", None)):
+        raise SurrogateError(f"`fit` of the surrogate gives {model!r}, which has no posterior")
+    fitted: Model = model
+    return fitted
+
+
 class Strategy(Protocol):
     """Learns from what is observed and picks the next row; made anew for each campaign."""
 
@@ -106,7 +118,7 @@ class ByModel:
         """Fits the surrogate on the observed rows, bounds included."""
         self._model = None
         data = known.data.training(np.array(known.observed, dtype=np.int64))
-        self._model = self._surrogate.fit(data, known.seed)
+        self._model = fit_surrogate(self._surrogate, data, known.seed)
         self._trained_on = known.observed
 
     def pick(self, known: Known) -> int:

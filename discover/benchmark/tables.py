@@ -90,7 +90,7 @@ def _of_csv(source: str, file: Path) -> Table:
     try:
         with file.open(encoding="utf-8-sig", newline="") as handle:
             reader = csv.reader(handle, strict=True)
-            columns: list[str] = next(reader, [])
+            columns: list[str] = [name.strip() for name in next(reader, [])]
             doubled = sorted({name for name in columns if columns.count(name) > 1})
             if not any(columns) or doubled:
                 what = f"columns given twice: {', '.join(doubled)}" if doubled else "no header"
@@ -101,6 +101,7 @@ def _of_csv(source: str, file: Path) -> Table:
                     continue
                 place = f"row {len(rows) + 1} (line {reader.line_num})"
                 if len(cells) != len(columns):
+                    _check_marks(file, columns, rows)
                     raise DataError(
                         f"{file}, {place}: {len(cells)} cells under {len(columns)} columns"
                     )
@@ -110,14 +111,19 @@ def _of_csv(source: str, file: Path) -> Table:
         raise DataError(f"{file}: is not a CSV in UTF-8: {error}{line}") from error
     if not rows:
         raise DataError(f"{file}: has a header and no rows")
-    if len(columns) == 1:
-        for mark in MARKS:
-            counts = {
-                text.count(mark) for row in rows for text in (columns[0], *row.cells.values())
-            }
-            if len(counts) == 1 and counts != {0}:
-                raise DataError(f"{file}: its cells are parted by {mark!r}; part them by commas")
+    _check_marks(file, columns, rows)
     return Table(source, tuple(columns), tuple(rows), with_structures=False)
+
+
+def _check_marks(file: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """DataError where a header that is one cell, and the rows so far, are parted by something else."""
+    if len(columns) > 1:
+        return
+    for mark in MARKS:
+        counts = {text.count(mark) for row in rows for text in (columns[0], *row.cells.values())}
+        counts = counts or {columns[0].count(mark)}
+        if len(counts) == 1 and counts != {0}:
+            raise DataError(f"{file}: its cells are parted by {mark!r}; part them by commas")
 
 
 def _of_structures(source: str, files: Sequence[Path]) -> Table:
@@ -126,7 +132,9 @@ def _of_structures(source: str, files: Sequence[Path]) -> Table:
         for number, atoms in enumerate(_read(file), start=1):
             place = f"row {len(rows) + 1} ({file.name}, structure {number})"
             crystal, unreadable = _crystal(atoms)
-            rows.append(Row(place, _cells(atoms.info), crystal, unreadable))
+            computed = atoms.calc.results if atoms.calc is not None else {}  # `energy`, say
+            cells = _cells({**computed, **atoms.info})
+            rows.append(Row(place, cells, crystal, unreadable))
     if not rows:
         raise DataError(f"{source}: holds no structure")
     columns = tuple(dict.fromkeys(name for row in rows for name in row.cells))
@@ -153,7 +161,8 @@ def _joined(table: Table, files: Sequence[Path], id_column: str | None) -> Table
             for text in _cells(atoms.info).values():
                 found.setdefault(text, atoms)
     names = [id_column] if id_column else list(table.columns)
-    hits = {n: len({row.cells.get(n, "") for row in table.rows} & set(found)) for n in names}
+    ids = {n: {_structure_id(row.cells.get(n, "")) for row in table.rows} for n in names}
+    hits = {n: len(ids[n] & set(found)) for n in names}
     best = max(hits, key=lambda name: hits[name])
     if not hits[best]:
         where = f"column {id_column!r}" if id_column else "no column"
@@ -163,7 +172,8 @@ def _joined(table: Table, files: Sequence[Path], id_column: str | None) -> Table
         )
     rows = []
     for row in table.rows:
-        atoms = found.get(row.cells[best], DataError(f"has no structure {row.cells[best]!r}"))
+        missing = DataError(f"has no structure {row.cells[best]!r}")
+        atoms = found.get(_structure_id(row.cells[best]), missing)
         bad = isinstance(atoms, DataError)
         crystal, unreadable = (None, str(atoms)) if bad else _crystal(atoms)
         rows.append(Row(row.place, row.cells, crystal, unreadable))
@@ -198,6 +208,11 @@ def _crystal(atoms: Any) -> tuple[Crystal | None, str | None]:
         return Crystal.from_atoms(atoms), None
     except (ValueError, StructureError) as error:
         return None, f"has no usable structure: {error}"
+
+
+def _structure_id(cell: str) -> str:
+    """The id of a structure in a cell that may hold the name of its CIF."""
+    return cell.removesuffix(".cif")
 
 
 def _cells(info: dict[str, Any]) -> dict[str, str]:

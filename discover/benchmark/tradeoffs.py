@@ -21,7 +21,7 @@ from discover.acquisition.multi.selection import select_jointly
 from discover.acquisition.selection import select
 from discover.benchmark.columns import Columns
 from discover.benchmark.datasets import DataSet, load_data
-from discover.benchmark.strategies import Known, Strategy
+from discover.benchmark.strategies import Known, Strategy, fit_surrogate
 from discover.benchmark.tables import read_table
 from discover.errors import DataError
 from discover.properties import Property, Transform
@@ -190,7 +190,7 @@ class Jointly:
         """Fits the surrogate on all targets of the observed rows."""
         self._model = None
         rows = np.array(known.observed, dtype=np.int64)
-        self._model = self._surrogate.fit(self._tradeoff.training(rows), known.seed)
+        self._model = fit_surrogate(self._surrogate, self._tradeoff.training(rows), known.seed)
         self._trained_on = known.observed
 
     def pick(self, known: Known) -> int:
@@ -235,7 +235,7 @@ class Scalarized:
         """Fits the surrogate on the number."""
         self._model = None
         rows = np.array(known.observed, dtype=np.int64)
-        self._model = self._surrogate.fit(self._data.training(rows), known.seed)
+        self._model = fit_surrogate(self._surrogate, self._data.training(rows), known.seed)
         self._trained_on = known.observed
 
     def pick(self, known: Known) -> int:

@@ -128,3 +128,20 @@ def test_entry_points_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_relative_file_plugin_is_resolved_and_a_name_left_alone(folder: Path) -> None:
     assert plugins.resolved("gpaw", folder) == "gpaw"
     assert plugins.resolved("mine.py:Mine", folder) == f"{folder.resolve()}/mine.py:Mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("number", r"'.*faulty.py:number' is 3, not a class or a function"),
+        ("Faulty", r"'.*faulty.py:Faulty' cannot be made: KeyError\('mine'\)"),
+    ],
+)
+def test_a_file_plugin_that_cannot_be_made_says_why(
+    tmp_path: Path, name: str, message: str
+) -> None:
+    (tmp_path / "faulty.py").write_text(
+        "number = 3\n\n\nclass Faulty:\n    def __init__(self):\n        raise KeyError('mine')\n"
+    )
+    with pytest.raises(PluginError, match=message):
+        plugins.create("surrogates", "faulty.py:" + name, base=tmp_path)

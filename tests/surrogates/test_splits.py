@@ -42,6 +42,16 @@ def test_the_tested_values_are_outside_of_the_known_range():
     assert y[test].max() < y[train].min()
 
 
+def test_the_highest_values_are_tested_whatever_the_groups():
+    """A group at both ends does not take the place of higher rows, and is not learned from."""
+    y, x = np.arange(40.0), np.random.default_rng(0).normal(size=(40, 2))
+    labels = np.arange(40)
+    labels[0] = labels[39]
+    ((train, test),) = property_top(y, x, labels, 0)
+    assert test.tolist() == list(range(32, 40))
+    assert train.tolist() == list(range(1, 32))
+
+
 @pytest.mark.parametrize("split", [group_folds, clusters])
 def test_every_row_is_tested_once(split):
     y, x = rows(40)

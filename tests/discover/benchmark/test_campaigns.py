@@ -15,6 +15,7 @@ from discover.benchmark.campaigns import (
     Campaign,
     Selected,
     Settings,
+    Sought,
     best_so_far,
     expected_draws,
     seek,
@@ -134,6 +135,16 @@ def test_either_end_or_both_are_sought() -> None:
     assert wanted(both)["best"] == ({3, 1}, 2)
     assert best_so_far(y, [0, 1, 3], "extremes").tolist() == [0, 2, 4]
     assert best_so_far(y, [0, 1, 3], "min").tolist() == [3, 1, 1]
+
+
+def test_a_bound_on_the_other_side_is_no_record() -> None:
+    """`<9` may be anything below nine; `>7` is among the highest."""
+    y, censored = np.array([1.0, 9.0, 5.0, 7.0, 2.0]), np.array([0, -1, 0, 1, 0], dtype=np.int8)
+    assert seek(y, "max", 2, censored) == Sought(frozenset({3, 2}), frozenset({3}))
+    assert seek(-y, "min", 2, -censored) == Sought(frozenset({3, 2}), frozenset({3}))
+    assert seek(y, "extremes", 2, censored).best == {3, 0}
+    assert best_so_far(y, [2, 1, 3], "max", censored).tolist() == [5, 5, 7]
+    assert best_so_far(y, [2, 1, 3], "extremes", censored).tolist() == [0, 0, 2]
 
 
 def test_what_is_as_good_is_found_as_well() -> None:

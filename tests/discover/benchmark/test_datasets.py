@@ -66,6 +66,41 @@ def test_bounds_may_be_marked_in_a_column(tmp_path: Path) -> None:
     assert data.features.names == ("x",)
 
 
+def test_marks_of_bounds_describe_nothing(tmp_path: Path) -> None:
+    file, told = tmp_path / "d.csv", list[str]()
+    file.write_text("x,y,relation\n1,≤2,=\n2,3,<\n3,5,>=\n4,1,=\n")
+    data = load_data([file], Columns("y"), told=told.append)
+    assert (data.censored.tolist(), data.features.names) == ([-1, 0, 0, 0], ("x",))
+    assert told == [
+        "column 'relation' is not taken to mark bounds; name it by --censored if it does"
+    ]
+    data = load_data([file], Columns("y", censored="relation"))
+    assert data.censored.tolist() == [-1, -1, 1, 0]
+
+
+def test_one_composition_spelled_in_two_ways_is_one_group(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("formula,y\nLiNaCl2,1\nLi0.5Na0.5Cl,2\nLiCl,3\nKCl,4\n")
+    data = load_data([tmp_path / "d.csv"], Columns("y"))
+    assert data.groups[0] == data.groups[1]
+    assert len(set(data.groups.tolist())) == 3
+
+
+def test_a_column_of_huge_numbers_describes_the_rows(tmp_path: Path) -> None:
+    lines = ["carriers,x,y", *(f"{1e17 * (1 + i * i % 7)},{i * i % 5},{i}" for i in range(12))]
+    (tmp_path / "d.csv").write_text("\n".join(lines))
+    data = load_data([tmp_path / "d.csv"], Columns("y"))
+    assert data.features.names == ("carriers", "x")
+    assert data.x[:, 0] == pytest.approx([1 + i * i % 7 for i in range(12)])
+
+
+def test_a_column_that_is_left_out_for_its_gaps_is_told(tmp_path: Path) -> None:
+    told = list[str]()
+    lines = ["x,gaps,y", *(f"{i * i % 5},{'' if i > 3 else i},{i}" for i in range(12))]
+    (tmp_path / "d.csv").write_text("\n".join(lines))
+    load_data([tmp_path / "d.csv"], Columns("y"), told=told.append)
+    assert told == ["column 'gaps' is left out: it is empty in 8 of 12 rows"]
+
+
 def test_columns_are_numbers_codes_or_left_out(tmp_path: Path) -> None:
     lines = ["row,x,kind,flag,name,gaps,y"]
     lines += [

@@ -88,6 +88,26 @@ def test_a_fit_that_fails_keeps_its_reason(
     assert result["runs"][-1]["folds"][0]["reason"] == "not today"
 
 
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("raise KeyError('mine')", "KeyError: 'mine'"),
+        ("return None", "`fit` of the surrogate gives None, which has no posterior"),
+    ],
+)
+def test_a_plug_in_with_a_fault_ends_nothing(
+    body: str, reason: str, make_data: Callable[..., DataSet], tmp_path: Path
+) -> None:
+    file = tmp_path / "faulty.py"
+    file.write_text(f"class Faulty:\n    def fit(self, data, seed):\n        {body}\n")
+    data = make_data()
+    names = [f"{file}:Faulty", "bayesian-ridge"]
+    result = run(data, plan_splits(data, ["random"]), names, seeds=1, out=tmp_path)
+    failed, fine = result["runs"][-2:]
+    assert failed["folds"][0]["reason"] == reason
+    assert fine["folds"][0]["reason"] is None
+
+
 def test_an_unknown_surrogate_is_refused_first(
     make_data: Callable[..., DataSet], tmp_path: Path
 ) -> None:

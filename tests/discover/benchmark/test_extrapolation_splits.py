@@ -129,7 +129,7 @@ def test_without_a_choice_what_the_data_do_not_allow_is_told(
     data = make_data(spacegroups=None, years=None, groups=np.zeros(30, dtype=np.int64))
     assert [s.name for s in plan_splits(data, told=told.append)] == ["random", "element"]
     assert len(told) == 7
-    assert any("'time' needs years" in line for line in told)
+    assert any("'time' needs a year in every row" in line for line in told)
     assert any("'cluster' has no fold with 3 rows on either side" in line for line in told)
 
 

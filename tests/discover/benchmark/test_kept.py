@@ -45,6 +45,15 @@ def test_another_format_is_asked_for_again(tmp_path: Path) -> None:
     assert ask.times == 2
 
 
+@pytest.mark.parametrize("left", ["", '{"format": 1, "ans', "[1]"])
+def test_a_damaged_file_is_asked_for_again(left: str, tmp_path: Path) -> None:
+    ask = _Counted()
+    KeptRuns(tmp_path, 1).answer(QUESTION, ask)
+    (file,) = tmp_path.iterdir()
+    file.write_text(left)
+    assert KeptRuns(tmp_path, 1).answer(QUESTION, ask)["answer"] == 2
+
+
 def test_answers_of_other_code_are_used_and_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,30 @@ def test_hydrates_are_added_up() -> None:
     assert parse_formula("CuSO4·5H2O")[1] == {"Cu", "S", "O", "H"}
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("LiNaCl2", "Li0.5Na0.5Cl"),
+        ("Al2O3", "Al1.0O1.5"),
+        ("K", "K0.5"),
+        ("NaCl", "1.5NaCl"),
+        ("Li34La55Ti100O295", "Li0.34La0.55TiO2.95"),
+    ],
+)
+def test_a_composition_has_the_same_shares_however_it_is_spelled(one: str, other: str) -> None:
+    assert parse_formula(one).shares == parse_formula(other).shares
+
+
+def test_subscripts_are_digits_and_a_charge_is_told() -> None:
+    assert parse_formula("Fe₂O₃") == parse_formula("Fe2O3")
+    with pytest.raises(DataError, match="it holds a charge, or a number that cannot be read"):
+        parse_formula("[Fe(CN)6]4-")
+
+
+def test_compositions_that_differ_by_a_thousandth_are_told_apart() -> None:
+    assert parse_formula("Li0.999Na0.001Cl").shares != parse_formula("LiCl").shares
+
+
 @given(st.text(max_size=12))
 def test_any_text_is_a_formula_or_an_error(text: str) -> None:
     try:

@@ -61,6 +61,32 @@ def test_a_folder_of_cif_is_joined_by_the_column_that_names_them(crystals: Path)
     assert read_table([crystals / "data.csv", crystals / "cifs"]).rows == table.rows
 
 
+def test_the_column_may_hold_the_names_of_the_files(crystals: Path) -> None:
+    file = crystals / "data.csv"
+    named = read_table([crystals])
+    ids = {row.cells[named.joined_by or ""] for row in named.rows}
+    text = file.read_text()
+    for one in ids:
+        text = text.replace(one, f"{one}.cif")
+    file.write_text(text)
+    assert [row.crystal for row in read_table([crystals]).rows] == [r.crystal for r in named.rows]
+
+
+def test_decimal_commas_do_not_hide_what_parts_the_cells(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("x;y\n1,5;2\n3;4,5\n")
+    with pytest.raises(DataError, match="its cells are parted by ';'"):
+        read_table([tmp_path / "d.csv"])
+
+
+def test_what_ase_takes_for_computed_is_a_column(tmp_path: Path) -> None:
+    file = tmp_path / "d.extxyz"
+    cells = [bulk("Si"), bulk("Ge")]
+    for energy, atoms in enumerate(cells):
+        atoms.info["energy"] = energy + 0.5
+    write(file, cells)
+    assert [row.cells["energy"] for row in read_table([file]).rows] == ["0.5", "1.5"]
+
+
 def test_a_file_that_is_no_structure_is_told_by_row(crystals: Path) -> None:
     (crystals / "cifs" / "id-Cu.cif").write_text("garbage")
     bad = read_table([crystals]).rows[1]
