@@ -8,10 +8,14 @@ from discover.errors import SurrogateError
 from surrogates.base import TrainingData
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from botorch.models.transforms.input import InputTransform
     from torch import Tensor
 
 MIN_ROWS = 3
+FAR_FROM_ZERO = 1e4
+"""Mean of a target beside its deviation."""
 SMALLEST, LARGEST = 1e-100, 1e100
 """Between which the range of a target must lie: its variance would be zero, or infinite, beyond."""
 
@@ -59,6 +63,12 @@ def for_single_precision(x: Tensor) -> tuple[Tensor, Tensor]:
     lost = (extent < 1e-5) | (extent < 1e-5 * largest) | (largest > 1e30)
     lost &= varies(x)
     return low.where(lost, torch.zeros_like(low)), extent.where(lost, torch.ones_like(low))
+
+
+def level(y: npt.NDArray[np.float64]) -> float:
+    """Mean of a target (n) so far from zero that its variance is lost to rounding; zero of others."""
+    mean = float(y.mean())
+    return mean if abs(mean) > FAR_FROM_ZERO * float(y.std()) else 0.0
 
 
 def unit_box(x: Tensor) -> InputTransform:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from surrogates.base import TrainingData
-from surrogates.scaling import for_single_precision
+from surrogates.scaling import for_single_precision, level
 from surrogates.tabular import TabularSurrogate, judging, row_weights
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 
-FAR_FROM_ZERO = 1e4
-"""Mean beside the deviation of a target beyond which its variance is lost to rounding."""
 FEW = 6
 """So many descriptors, or fewer, are all looked at: part of them misses what they do together."""
 TRIES = 100
@@ -51,7 +49,7 @@ class _Trees(TabularSurrogate):
         offset, unit = for_single_precision(data.x.double())
         x = ((data.x.double() - offset) / unit).numpy().astype(np.float32)
         y = data.y[:, 0].double().numpy()
-        level = y.mean() if abs(y.mean()) > FAR_FROM_ZERO * y.std() else 0.0
+        mean = level(y)
         rng = np.random.default_rng(seed)
         group, n_groups = _groups(data)
         weights = row_weights(data).numpy()
@@ -60,8 +58,8 @@ class _Trees(TabularSurrogate):
 
         def member(counts: npt.NDArray[np.int64], own_seed: int) -> tuple[list[Tree], Array]:
             seen = counts > 0
-            grown, important = self.fit_member(x[seen], y[seen] - level, counts[seen], own_seed)
-            return [replace(grown[0], value=grown[0].value + level), *grown[1:]], important
+            grown, important = self.fit_member(x[seen], y[seen] - mean, counts[seen], own_seed)
+            return [replace(grown[0], value=grown[0].value + mean), *grown[1:]], important
 
         trees: list[Tree] = []
         importance = np.zeros(x.shape[1])

@@ -69,6 +69,8 @@ def run(
     identity |= sources([*surrogates, *acquisitions])
     if len(sought.best) > sought.best_needed or len(sought.top) > n_top:  # rows that are as good
         identity["as_good"] = [len(sought.best), len(sought.top)]
+    if sought != seek(data.y, settings.goal, n_top):  # some bounds lie where values are sought
+        identity["sought"] = sorted(sought.top)
     if data.durations is not None:
         identity["durations"] = data.durations.tolist()
     for question, (_, count) in wanted(sought).items():

@@ -219,7 +219,7 @@ def load_data(
             f"{table.source}: ranked by {' or '.join(map(repr, same))}, the rows are ranked as by the "
             f"target; {left_out}name what to use by --features"
         )
-    if not columns.features:
+    if plan.columns and not (columns.features or plan.unused):
         _tell_gaps(table, columns, told)
     if plan.unused:
         some = ", ".join(map(repr, plan.unused[:12])) + (", ..." if len(plan.unused) > 12 else "")

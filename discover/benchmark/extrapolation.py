@@ -155,13 +155,13 @@ def predict(data: DataSet, model: str, fold: Fold, seed: int) -> Predicted:
     if model == FOREST:
         from sklearn.ensemble import RandomForestRegressor
 
-        from surrogates.scaling import for_single_precision
+        from surrogates.scaling import for_single_precision, level
 
         offset, scale = (each.numpy() for each in for_single_precision(torch.from_numpy(x)))
-        forest = RandomForestRegressor(100, random_state=seed)
-        forest.fit((x - offset) / scale, (y - y.mean()) / unit)
+        forest, centre = RandomForestRegressor(100, random_state=seed), level(y)
+        forest.fit((x - offset) / scale, (y - centre) / unit)
         asked = (data.x[fold.test] - offset) / scale
-        trees = y.mean() + unit * np.stack([t.predict(asked) for t in forest.estimators_])
+        trees = centre + unit * np.stack([t.predict(asked) for t in forest.estimators_])
         return Predicted(trees.mean(axis=0), trees.std(axis=0).clip(min=smallest))
 
     from surrogates.validation import predict as ask

@@ -275,11 +275,10 @@ def _kind(table: Table, column: str, *, gaps: bool = False) -> Kind | None:
     """
     cells = [row.cells[column] for row in table.rows]
     filled = [cell for cell in cells if cell]
-    if MARKS.issuperset(filled):
+    if MARKS.issuperset(filled):  # or nothing at all
         return None
-    if not gaps and len(filled) < 0.9 * len(
-        cells
-    ):  # a column of gaps would cost more rows than it is worth
+    # a column of gaps would cost more rows than it is worth
+    if not gaps and len(filled) < 0.9 * len(cells):
         return None
     if np.mean([np.isfinite(number(cell)) for cell in filled]) > 0.9:
         return "numbers"
