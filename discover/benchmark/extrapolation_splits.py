@@ -224,7 +224,8 @@ def _by_time(data: DataSet, year: float | None) -> Split:
     late = data.years > border if year is None else data.years >= year
     if year is None and late.sum() < FEWEST:  # a fifth of the rows share the newest year
         late = data.years >= border
-    fold = Fold(f"{border:g}", np.flatnonzero(~late), np.flatnonzero(late))
+    first = data.years[late].min(initial=np.inf)
+    fold = Fold(f"from {first:g}", np.flatnonzero(~late), np.flatnonzero(late))
     split = Split("time", lambda _: [fold], seeded=False)
     if not split.folds(0):
         raise DataError(f"{data.source}: fewer than {FEWEST} rows before, or from, {border:g}")
