@@ -102,10 +102,17 @@ class Server:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        if self.cut_answers and "agent" in process.command:
-            self.cut_answers -= 1
-            await child.communicate(await process.stdin.read())
-            process.get_extra_info("connection").abort()
+        if "agent" in process.command:
+            # a program that ends before it reads (it is not there, say) breaks a pipe, but no connection
+            said, complaint = await child.communicate(await process.stdin.read())
+            if self.cut_answers:
+                self.cut_answers -= 1
+                process.get_extra_info("connection").abort()
+                return
+            process.stdout.write(said)
+            process.stderr.write(complaint)
+            process.exit(child.returncode)
+            await process.wait_closed()
             return
         await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
         code = await child.wait()
