@@ -16,8 +16,8 @@ from ase.data import chemical_symbols
 
 from discover.benchmark.columns import USUAL, Columns, find_columns, free_columns
 from discover.benchmark.features import (
+    BOUND_MARKS,
     COMPOSITION,
-    MARKS,
     Describer,
     Features,
     Plan,
@@ -178,7 +178,7 @@ def load_data(
     columns = find_columns(table, columns)
     for name in table.columns:
         marks = {row.cells[name] for row in table.rows} - {""}
-        like_marks = USUAL["censored"].fullmatch(plain(name)) or (marks and marks <= MARKS)
+        like_marks = USUAL["censored"].fullmatch(plain(name)) or (marks and marks <= BOUND_MARKS)
         if like_marks and name not in (columns.censored, columns.target):
             told(f"column {name!r} is not taken to mark bounds; name it by --censored if it does")
     plan = _plan(table, columns)

@@ -38,7 +38,7 @@ MOST_CATEGORIES = 20
 """A column of text with more distinct words than this is a name, not a category."""
 HUGE = 1e12
 """A descriptor of RDKit that is as large means nothing; a column that is holds carriers a m³, say."""
-MARKS = frozenset({"<", ">", "=", "<=", ">=", "==", "≤", "≥", "~"})
+BOUND_MARKS = frozenset({"<", ">", "=", "<=", ">=", "==", "≤", "≥", "~"})
 """A column of these says of the target's values which are bounds."""
 SAME_ORDER = 0.9999
 """A column that ranks the rows as the target does, by this Spearman coefficient, is the target."""
@@ -275,7 +275,7 @@ def _kind(table: Table, column: str, *, gaps: bool = False) -> Kind | None:
     """
     cells = [row.cells[column] for row in table.rows]
     filled = [cell for cell in cells if cell]
-    if MARKS.issuperset(filled):  # or nothing at all
+    if BOUND_MARKS.issuperset(filled):  # or nothing at all
         return None
     # a column of gaps would cost more rows than it is worth
     if not gaps and len(filled) < 0.9 * len(cells):
