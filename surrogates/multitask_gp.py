@@ -146,7 +146,7 @@ def _scaled_but_for_the_property(x: Tensor) -> AffineInputTransform:
 
 def _standardized(shift: Tensor, scale: Tensor, outputs: int) -> Standardize:
     """BoTorch's transform of the first `outputs` properties with these means and deviations (m)."""
-    transform = Standardize(m=outputs)
+    transform = Standardize(m=outputs).to(shift)
     transform.load_state_dict(
         {
             "means": shift[None, :outputs],
@@ -155,4 +155,4 @@ def _standardized(shift: Tensor, scale: Tensor, outputs: int) -> Standardize:
             "_is_trained": torch.tensor(data=True),
         }
     )
-    return transform.eval().to(shift)
+    return transform.eval()

@@ -95,6 +95,7 @@ def run(
             )
         ],
         "rows": len(tradeoff.data),
+        "dropped": list(tradeoff.data.dropped),
         "front": len(tradeoff.front),
         "described_by": list(tradeoff.data.features.made_of),
         "initial": settings.initial,

@@ -122,8 +122,9 @@ def load_tradeoff(
 ) -> Tradeoff:
     """The rows that have all targets; no target describes a row.
 
-    Raises DataError as `load_data` does, for bounds in the place of values, for a target given twice
-    and for a reference that no row, or no trade-off, is better than.
+    With `drop_invalid` rows that lack a target are dropped, and listed. Raises DataError as `load_data`
+    does, for bounds in the place of values, for a target given twice and for a reference that no row, or
+    no trade-off, is better than.
     """
     names = [target.column for target in targets]
     if len(set(names)) < len(names):
@@ -134,7 +135,14 @@ def load_tradeoff(
             raise DataError(
                 f"--target {name!r}: there is no such column{plugins.suggestion(name, present)}"
             )
-    loaded = []
+    loaded: list[DataSet] = []
+    said: set[str] = set()
+
+    def tell_once(line: str) -> None:
+        if line not in said:
+            said.add(line)
+            told(line)
+
     for target in targets:
         others = tuple(glob.escape(name) for name in names if name != target.column)
         loaded.append(
@@ -143,17 +151,19 @@ def load_tradeoff(
                 replace(columns, target=target.column, exclude=(*columns.exclude, *others)),
                 transform=target.transform,
                 drop_invalid=drop_invalid,
-                told=told,
+                told=tell_once,
             )
         )
     common = sorted(set.intersection(*(set(data.rows.tolist()) for data in loaded)))
-    places = [np.searchsorted(data.rows, common) for data in loaded]
-    for data, place in zip(loaded, places, strict=True):
-        if data.censored[place].any():
+    if len(common) < 2:
+        raise DataError(f"{loaded[0].source}: fewer than two rows have all targets")
+    loaded = [data.only(np.searchsorted(data.rows, common)) for data in loaded]
+    for data in loaded:
+        if data.censored.any():
             raise DataError(f"--target {data.target}: holds bounds; give a column of values")
-    if any(len(data) > len(common) for data in loaded):
-        raise DataError("--target: not every row has all targets; leave the others out of the file")
-    y = np.column_stack([data.y[place] for data, place in zip(loaded, places, strict=True)])
+    y = np.column_stack([data.y for data in loaded])
+    dropped = dict.fromkeys(line for data in loaded for line in data.dropped)
+    described = replace(loaded[0], dropped=tuple(dropped))
     signs = tuple(1.0 if target.larger else -1.0 for target in targets)
     named = tuple(
         Property(t.column, t.column, "", t.transform, (-math.inf, math.inf)) for t in targets
@@ -170,7 +180,7 @@ def load_tradeoff(
         lower=(-math.inf,) * len(targets),
         upper=(math.inf,) * len(targets),
     )
-    tradeoff = Tradeoff(loaded[0], y, aims)
+    tradeoff = Tradeoff(described, y, aims)
     if not tradeoff.front:
         raise DataError("--target: no row is better than all references at once")
     return tradeoff

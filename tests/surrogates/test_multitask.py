@@ -65,6 +65,15 @@ def test_all_properties_are_answered_for(tmp_path: Path) -> None:
     assert float((posterior.mean[:, :1] - (3 - 20 * truth)).abs().mean()) < 6
 
 
+def test_a_property_far_from_zero_keeps_its_digits() -> None:
+    data, new = scarce_and_plentiful(20), example_data(5, seed=1).x
+    with torch.no_grad():
+        near = MultiTask().fit(data, seed=0).posterior(new)
+        far = MultiTask().fit(TrainingData(data.x, data.y + 1e9), seed=0).posterior(new)
+    torch.testing.assert_close(far.mean - 1e9, near.mean, rtol=0, atol=1e-3)
+    torch.testing.assert_close(far.variance, near.variance, rtol=1e-2, atol=0)
+
+
 @pytest.mark.parametrize(
     ("data", "problem"),
     [

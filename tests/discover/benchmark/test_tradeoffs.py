@@ -87,6 +87,27 @@ def test_what_cannot_be_traded_off_is_refused(table: Path) -> None:
         load_tradeoff([table], columns, [TARGETS[0], Target("prize", larger=False)])
 
 
+def test_rows_that_lack_a_target_are_refused_or_dropped_and_listed(
+    table: Path, tmp_path: Path, tradeoff: Tradeoff
+) -> None:
+    lines = table.read_text().splitlines()
+    lines[3] = ",".join([*lines[3].split(",")[:4], ""])
+    lines[7] = ",".join([*lines[7].split(",")[:3], "strong", "1.0"])
+    file = tmp_path / "gaps.csv"
+    file.write_text("\n".join(lines) + "\n")
+    columns = Columns(target="strength")
+    with pytest.raises(DataError, match="strong"):
+        load_tradeoff([file], columns, TARGETS)
+    told: list[str] = []
+    left = load_tradeoff([file], columns, TARGETS, drop_invalid=True, told=told.append)
+    kept = [row for row in range(60) if row not in (2, 6)]
+    assert left.data.rows.tolist() == kept
+    assert np.array_equal(left.data.x, tradeoff.data.x[kept])
+    assert np.array_equal(left.y, tradeoff.y[kept])
+    assert len(left.data.dropped) == 2
+    assert sum("dropped" in line for line in told) == 2
+
+
 def test_a_replay_finds_more_than_random_and_goes_on_where_it_was_killed(
     tradeoff: Tradeoff, tmp_path: Path
 ) -> None:
