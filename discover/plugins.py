@@ -15,7 +15,8 @@ import inspect
 import re
 import sys
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -187,12 +188,19 @@ def create(
     if checked is None:
         listed = "; ".join(f"{key}: {problem}" for key, problem in problems)
         raise PluginError(f"{kind[:-1]} {name!r}: {listed}")
-    try:
+    with named(kind, name, "cannot be made"):
         return factory(**checked.__dict__)
+
+
+@contextmanager
+def named(kind: str, name: str, what: str = "fails") -> Iterator[None]:
+    """Turns what the code of a file plug-in raises inside into a PluginError that names it."""
+    try:
+        yield
     except Exception as error:
         if isinstance(error, DiscoverError) or not is_file_plugin(name):
             raise
-        raise PluginError(f"{kind[:-1]} {name!r} cannot be made: {error!r}") from error
+        raise PluginError(f"{kind[:-1]} {name!r} {what}: {error!r}") from error
 
 
 def options_model(factory: Callable[..., Any]) -> type[BaseModel]:

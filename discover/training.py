@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import JsonValue
 
+from discover import plugins
 from discover.acquisition.ladder import with_rung
 from discover.campaign import CampaignSpec
 from discover.errors import SurrogateError
@@ -118,8 +119,8 @@ def train(
 
     The same data give the same model: one that was saved before is loaded. Where it cannot be (a
     damaged file, a class that is gone), it is fitted anew, and the card's `details` say why in
-    `refitted`. Raises SurrogateError where the data cannot support a fit, OSError where the model
-    cannot be written.
+    `refitted`. Raises SurrogateError where the data cannot support a fit, PluginError for whatever else a
+    surrogate that is a file raises, OSError where the model cannot be written.
     """
     from surrogates import persistence
     from surrogates.validation import data_hash, in_turn, validate
@@ -138,14 +139,17 @@ def train(
         except SurrogateError as error:
             refitted = {"refitted": str(error)}
     started = time.perf_counter()
-    model = surrogate.fit(data, spec.seed)
-    if model.num_outputs != len(spec.modelled):
+    with plugins.named("surrogates", spec.surrogate.name):
+        model = surrogate.fit(data, spec.seed)
+        outputs = model.num_outputs
+    if outputs != len(spec.modelled):
         raise SurrogateError(
-            f"surrogate {spec.surrogate.name!r} answers for {model.num_outputs} of "
+            f"surrogate {spec.surrogate.name!r} answers for {outputs} of "
             f"{len(spec.modelled)} properties"
         )
     fit_seconds = time.perf_counter() - started
-    report = validate(surrogate, data, spec.seed, respondent=respondent or in_turn)
+    with plugins.named("surrogates", spec.surrogate.name):
+        report = validate(surrogate, data, spec.seed, respondent=respondent or in_turn)
     report = by_property(report, spec, observations)
     saved = isinstance(model, persistence.Persistent)
     sources = True if has_foreign(spec, observations) else None

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from discover import plugins
-from discover.campaign import CampaignSpec
-from discover.errors import SurrogateError
+from discover.campaign import CampaignSpec, Plugin
+from discover.errors import PluginError, SurrogateError
 from discover.folder import CampaignFolder
 from discover.observed import usable_observations
 from discover.records import Calculation, ModelCard
@@ -209,6 +209,22 @@ def test_too_little_to_learn_from(
         fit(folder, spec, store)
     fill(store, computed, range(1))
     with pytest.raises(SurrogateError):
+        fit(folder, spec, store)
+    assert store.model_cards() == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [("{}['x']", r"mine.py:Mine' fails: KeyError\('x'\)"), ("None", "mine.py:Mine' fails: .*None")],
+)
+def test_a_fault_of_a_plugin_is_told_with_its_name(
+    store: Store, computed: Add, folder: CampaignFolder, answer: str, message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(f"class Mine:\n    def fit(self, data, seed):\n        return {answer}\n")
+    fill(store, computed, range(N))
+    spec = CampaignSpec(surrogate=Plugin(name=f"{file}:Mine"))
+    with pytest.raises(PluginError, match=message):
         fit(folder, spec, store)
     assert store.model_cards() == []
 
