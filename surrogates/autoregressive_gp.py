@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from surrogates.gaussian import GaussianModel
+from surrogates.gaussian import GaussianModel, solved
 from surrogates.scaling import unit_box, varies
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class AutoregressiveGP(GaussianModel):
         root, weights = self._solved
         known = self._data["x"]
         cross = self._covariance(x, known, self._distance(x, known))
-        explained = torch.linalg.solve_triangular(root, cross.mT, upper=False)
+        explained = solved(root, cross.mT)
         covariance = self._covariance(x, x, self._distance(x, x)) - explained.mT @ explained
         if observation_noise:
             covariance = covariance + torch.diag_embed(self._noise(x))

@@ -127,6 +127,23 @@ class SurrogateConformance:
         torch.testing.assert_close(one.mean, two.mean, rtol=1e-9, atol=1e-9)
         torch.testing.assert_close(one.variance, two.variance, rtol=1e-9, atol=1e-9)
 
+    def test_it_does_not_depend_on_the_precision_that_torch_is_set_to(
+        self, surrogate: Surrogate
+    ) -> None:
+        """Scripts that use BoTorch often make float64 the default of new tensors."""
+        data, x = self.example(self.rows), self.example(5, seed=1).x
+        usual = torch.get_default_dtype()
+        try:
+            torch.set_default_dtype(torch.float64)
+            model = surrogate.fit(data, self.seed)
+            with torch.no_grad():
+                posterior = model.posterior(x)
+        finally:
+            torch.set_default_dtype(usual)
+        assert posterior.mean.dtype == torch.float64
+        assert bool(posterior.mean.isfinite().all())
+        assert bool((posterior.variance > 0).all())
+
     def test_a_refit_takes_in_what_is_new(self, surrogate: Surrogate) -> None:
         """An observation that surprises moves the prediction there towards it."""
         data = self.example(self.rows)
@@ -209,6 +226,18 @@ class UncertainValuesConformance(SurrogateConformance):
             with torch.no_grad():
                 predictions.append(float(model.posterior(data.x[:1]).mean))
         assert predictions[1] < predictions[0]
+
+    def test_values_that_are_mere_noise_do_no_harm(self, surrogate: Surrogate) -> None:
+        """Half of the values say nothing: still better than the mean of those that are right."""
+        data = example_data(2 * self.rows)
+        spread = data.y.std()
+        noise = torch.full_like(data.y, 1e-3 * float(spread))
+        noise[::2] = 10 * spread
+        wild = torch.randn(data.y.shape, generator=torch.Generator().manual_seed(0)).double()
+        model = surrogate.fit(TrainingData(data.x, data.y + noise * wild, noise=noise), self.seed)
+        with torch.no_grad():
+            errors = model.posterior(data.x[::2]).mean - data.y[::2]
+        assert float(errors.square().mean().sqrt()) < float(spread)
 
 
 class TabularConformance(UncertainValuesConformance):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from surrogates.base import TrainingData
-from surrogates.tabular import TabularSurrogate, judging, row_weights
+from surrogates.tabular import TabularSurrogate, judging, row_weights, without_mere_noise
 
 if TYPE_CHECKING:
     from surrogates.networks import NetworkEnsemble
@@ -37,12 +37,13 @@ class DeepEnsemble(TabularSurrogate):
         self._prior_scale = prior_scale
 
     def fit_exact(self, data: TrainingData, seed: int) -> NetworkEnsemble:
-        """A trained ensemble; rows of large known noise weigh less (`row_weights`)."""
+        """A trained ensemble; rows of known noise weigh less, or nothing (`without_mere_noise`)."""
         import torch
 
         from surrogates.ensembles import bootstrap, out_of_bag_noise
         from surrogates.networks import NetworkEnsemble
 
+        data = without_mere_noise(data)
         x, y = data.x.double(), data.y.double()
         generator = torch.Generator().manual_seed(seed)
         model = NetworkEnsemble(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from surrogates.base import TrainingData
-from surrogates.tabular import TabularSurrogate, judging, row_weights
+from surrogates.tabular import TabularSurrogate, judging, row_weights, without_mere_noise
 
 if TYPE_CHECKING:
     import torch
@@ -52,6 +52,7 @@ class Episodic(TabularSurrogate):
 
         from surrogates.episodic_network import EpisodicEnsemble
 
+        data = without_mere_noise(data)
         x, y = data.x.double(), data.y.double()
         generator = torch.Generator().manual_seed(seed)
         model = EpisodicEnsemble(
@@ -152,8 +153,8 @@ def episodes(
     score = scores[kinds, torch.arange(members)]
     _, local = group_of.unique(return_inverse=True)
     groups = int(local.max()) + 1
-    sizes = torch.zeros(groups).index_add(0, local, torch.ones(len(local)))
-    of_group = torch.zeros(members, groups).index_add(1, local, score.float()) / sizes
+    sizes = local.bincount().float()
+    of_group = torch.zeros(members, groups).float().index_add(1, local, score.float()) / sizes
     order = of_group.argsort(dim=1)
     taken = (shares.unsqueeze(-1) * groups).ceil()
     first = (torch.arange(groups) < taken).expand(members, groups)

@@ -45,7 +45,7 @@ class EpisodicEnsemble(GaussianModel):
             nn.SiLU(),
             StackedLinear(members, width, features, generator),
         )
-        self.log_ridge = nn.Parameter(torch.full((members, 1), -2.0))
+        self.log_ridge = nn.Parameter(torch.full((members, 1), -2.0, dtype=torch.float32))
         self.scaling = standard_score(x)
         self.register_buffer("shift", y.mean())
         self.register_buffer("scale", y.std())

@@ -63,6 +63,14 @@ class GaussianModel(Model):  # type: ignore[misc]  # BoTorch is not typed
         return posterior if posterior_transform is None else posterior_transform(posterior)
 
 
+def solved(root: Tensor, right: Tensor) -> Tensor:
+    """root⁻¹ right (b x n x q) of a lower triangular root (n x n); PyTorch's would copy it b times."""
+    columns = right.mT.reshape(-1, right.shape[-2]).mT
+    answer = torch.linalg.solve_triangular(root, columns, upper=False)
+    back: Tensor = answer.mT.reshape(right.mT.shape).mT
+    return back
+
+
 def jittered(covariance: Tensor) -> Tensor:
     """A covariance (b x q x q) that a Cholesky decomposition accepts."""
     diagonal = covariance.diagonal(dim1=-2, dim2=-1)

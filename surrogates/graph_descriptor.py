@@ -9,7 +9,8 @@ from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from ase.data import chemical_symbols
+from pydantic import Field, ValidationError
 
 from discover.errors import StructureError, SurrogateError
 from discover.records import Candidate
@@ -82,10 +83,11 @@ def crystal_of(row: Array) -> Crystal:
     numbers = row[_CELL : _CELL + places].round().astype(int)
     atoms = int((numbers > 0).sum())
     start = _CELL + places
-    if rest or places < 1 or not atoms or not (numbers[:atoms] > 0).all():
+    known = (numbers[:atoms] > 0) & (numbers[:atoms] < len(chemical_symbols))
+    if rest or places < 1 or not atoms or not known.all():
         raise SurrogateError(
             "a row is no crystal: this surrogate takes the columns of the descriptor 'crystal' and no"
-            " others (write descriptors: [crystal])"
+            " others (descriptors: [crystal] in a campaign, --features crystal in a benchmark)"
         )
     try:
         return Crystal(
@@ -93,8 +95,9 @@ def crystal_of(row: Array) -> Crystal:
             cell_angstrom=row[:_CELL].reshape(3, 3).tolist(),
             scaled_positions=row[start : start + 3 * atoms].reshape(atoms, 3).tolist(),
         )
-    except ValueError as error:
-        raise SurrogateError(f"a row is no crystal: {error}") from error
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"]
+        raise SurrogateError(f"a row is no crystal: {problem}") from error
 
 
 @dataclass(frozen=True)

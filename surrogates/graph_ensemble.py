@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from surrogates.base import TrainingData
-from surrogates.tabular import TabularSurrogate, judging, row_weights
+from surrogates.tabular import TabularSurrogate, judging, row_weights, without_mere_noise
 
 if TYPE_CHECKING:
     from surrogates.graph_network import GraphEnsemble
@@ -51,6 +51,7 @@ class GraphDeepEnsemble(TabularSurrogate):
         from surrogates.graph_descriptor import crystal_of, graph_of
         from surrogates.graph_network import GraphBatch, GraphEnsemble
 
+        data = without_mere_noise(data)
         y = data.y.double().squeeze(-1)
         found = [graph_of(crystal_of(row)) for row in data.x.double().numpy()]
         graphs = GraphBatch.of(found, torch.float32)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from surrogates.gaussian import GaussianModel
+from surrogates.gaussian import GaussianModel, solved
 from surrogates.scaling import standard_score, unit_box, varies
 from surrogates.screening import KernelScreening, inverse_root
 
@@ -139,7 +139,7 @@ class KernelSumGP(GaussianModel):
             self._solved = root, torch.cholesky_solve(self._values(), root)
         root, weights = self._solved
         cross = self.covariance(x, known)
-        explained = torch.linalg.solve_triangular(root, cross.mT, upper=False)
+        explained = solved(root, cross.mT)
         covariance = self.covariance(x, x) - explained.mT @ explained
         if observation_noise:
             covariance = covariance + self.noise_variance * torch.eye(x.shape[-2]).to(covariance)

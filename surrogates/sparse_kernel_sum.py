@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from torch import Tensor
 
+from surrogates.gaussian import solved
 from surrogates.kernel_sum import KernelSumGP
 from surrogates.scaling import unit_box
 from surrogates.screening import KernelScreening
@@ -67,8 +68,8 @@ class SparseKernelSumGP(KernelSumGP):
             self._factors = outer, inner, projected
         outer, inner, projected = self._factors
         cross = self.covariance(x, self._inducing).mT
-        one = torch.linalg.solve_triangular(outer, cross, upper=False)
-        two = torch.linalg.solve_triangular(inner, one, upper=False)
+        one = solved(outer, cross)
+        two = solved(inner, one)
         covariance = self.covariance(x, x) - one.mT @ one + two.mT @ two
         if observation_noise:
             covariance = covariance + self.noise_variance * torch.eye(x.shape[-2]).to(covariance)

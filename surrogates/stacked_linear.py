@@ -16,9 +16,11 @@ class StackedLinear(nn.Module):
         self, members: int, fan_in: int, fan_out: int, generator: torch.Generator, gain: float = 2.0
     ) -> None:
         super().__init__()
-        normal = torch.randn(members, fan_in, fan_out, generator=generator)
+        single = torch.float32
+        normal = torch.randn(members, fan_in, fan_out, generator=generator, dtype=single)
         self.weight = nn.Parameter(math.sqrt(gain / fan_in) * normal)
-        self.bias = nn.Parameter(0.1 * torch.randn(members, 1, fan_out, generator=generator))
+        normal = torch.randn(members, 1, fan_out, generator=generator, dtype=single)
+        self.bias = nn.Parameter(0.1 * normal)
 
     def forward(self, x: Tensor) -> Tensor:
         """All members, each at its own points."""

@@ -165,3 +165,14 @@ def row_weights(data: TrainingData) -> Tensor:
 def judging(data: TrainingData) -> Tensor:
     """Which rows (n booleans) say how good predictions are: those that are not mostly noise."""
     return row_weights(data) > 0.5
+
+
+def without_mere_noise(data: TrainingData) -> TrainingData:
+    """The rows that are not mostly noise, where these tell more than the others together; else all.
+
+    For networks: they go through every row in the end, however little it weighs.
+    """
+    weights, good = row_weights(data), judging(data)
+    kept = data.rows(good)
+    tell_more = bool(weights[good].sum() >= weights[~good].sum())
+    return kept if tell_more and can_be_fitted(kept) else data

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from discover.errors import SurrogateError
 from surrogates.base import TrainingData
-from surrogates.tabular import TabularSurrogate, row_weights
+from surrogates.tabular import TabularSurrogate, row_weights, without_mere_noise
 
 if TYPE_CHECKING:
     import torch
@@ -157,6 +157,7 @@ class _FineTuning(TabularSurrogate):
         from surrogates.networks import NetworkEnsemble
 
         generator = torch.Generator().manual_seed(seed)
+        data = without_mere_noise(data)
         x, y = data.x.double(), data.y.double()
         settings = self._settings
         model = NetworkEnsemble(

@@ -232,7 +232,8 @@ def _summary(
 ) -> dict[str, Any]:
     """Means over the seeds; a campaign that ended before counts with all of its budget.
 
-    Its `rows` are those of the file, counted from 0 before any was dropped.
+    Its `rows` are those of the file, counted from 0 before any was dropped; `picks` those after the
+    initial ones.
     """
     budget = min(settings.budget, len(data))
     found: dict[str, Any] = {}
@@ -245,6 +246,7 @@ def _summary(
             "reached": sum(v is not None for v in values),
             "each": values,
         }
+    later = [max(0, len(r["rows"]) - settings.initial) for r in runs]
     seconds = [s for r in runs for s in r["selection_seconds"]]
     peaks = [r["peak_mib"] for r in runs if r["peak_mib"] is not None]
     return {
@@ -254,6 +256,11 @@ def _summary(
         "selection_seconds": float(np.mean(seconds)) if seconds else None,
         "selection_peak_mib": max(peaks, default=None),
         "refusals": sorted({reason for r in runs for reason in r["refusals"]}),
+        "picks": sum(later),
+        "picked_without_model": sum(
+            max(0, picks - len(r["selection_seconds"]))
+            for picks, r in zip(later, runs, strict=True)
+        ),
         "runs": [
             {
                 "seed": r["seed"],

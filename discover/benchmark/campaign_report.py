@@ -124,9 +124,12 @@ def show(result: dict[str, Any]) -> None:
     ):
         console.print("≥: some campaigns ended at the budget, which counts in their place")
     for name, strategy in result["strategies"].items():
-        for reason in strategy["refusals"]:
+        if strategy["refusals"]:
             console.print(
-                f"{shown(name)} picked in random order: {reason}", markup=False, soft_wrap=True
+                f"{shown(name)}: {strategy['picked_without_model']} of {strategy['picks']} picks after "
+                f"the initial ones in random order: {'; '.join(strategy['refusals'])}",
+                markup=False,
+                soft_wrap=True,
             )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from discover import plugins
+from discover.benchmark.labels import spacegroup_label
 from discover.benchmark.tables import Row, Table, plain
 from discover.errors import DataError, MissingDependencyError
 from discover.records import Candidate
@@ -92,7 +93,10 @@ def plan_features(
     if smiles and len(kinds) <= FEW_COLUMNS:
         return Plan((SMILES,), kinds)
     if formula and not smiles:
-        return Plan((COMPOSITION,), {n: kinds[n] for n in cell if kinds[n] == "numbers"}, others)
+        numbers = [n for n in cell if kinds[n] == "numbers"]
+        groups = [n for n in numbers if SPACEGROUP.fullmatch(plain(n))]
+        twice = sorted(groups, key=lambda name: _in_symbols(table, name))[1:]
+        return Plan((COMPOSITION,), {n: kinds[n] for n in numbers if n not in twice}, others)
     if kinds:
         return Plan((), kinds)
     raise DataError(
@@ -259,12 +263,24 @@ def number(text: str) -> float:
     return value if np.isfinite(value) else float("nan")
 
 
+def number_in(column: str, text: str) -> float:
+    """The same of a cell of this column; a space group may be there by its symbol."""
+    if SPACEGROUP.fullmatch(plain(column)) and not np.isfinite(number(text)):
+        text = spacegroup_label(text)
+    return number(text)
+
+
+def _in_symbols(table: Table, column: str) -> bool:
+    return not all(np.isfinite(number(row.cells[column])) for row in table.rows)
+
+
 def missing_cells(plan: Plan, row: Row) -> list[str]:
     """Columns of the plan in which this row has nothing that can be used."""
     return [
         name
         for name, kind in plan.columns.items()
-        if not row.cells[name] or (kind == "numbers" and not np.isfinite(number(row.cells[name])))
+        if not row.cells[name]
+        or (kind == "numbers" and not np.isfinite(number_in(name, row.cells[name])))
     ]
 
 
@@ -282,6 +298,8 @@ def _kind(table: Table, column: str, *, gaps: bool = False) -> Kind | None:
         return None
     if np.mean([np.isfinite(number(cell)) for cell in filled]) > 0.9:
         return "numbers"
+    if all(np.isfinite(number_in(column, cell)) for cell in filled):
+        return "numbers"
     distinct = len(set(filled))
     return "categories" if 1 < distinct <= min(MOST_CATEGORIES, len(cells) // 3) else None
 
@@ -298,7 +316,7 @@ def _column(table: Table, column: str, kind: Kind) -> tuple[Array, list[str], bo
         words = sorted(set(cells))
         hot = np.array([[float(cell == word) for word in words] for cell in cells])
         return hot, [f"{column}={word}" for word in words], True
-    values = np.array([number(cell) for cell in cells])
+    values = np.array([number_in(column, cell) for cell in cells])
     if SPACEGROUP.fullmatch(plain(column)) and all(1 <= v <= 230 and v == int(v) for v in values):
         groups = np.array([point_group(int(v)) for v in values], dtype=float)
         labels = [column, "point_group_order", "inversion_centre"]

@@ -10,6 +10,7 @@ from surrogates.gaussian import (
     joint_moments,
     member_covariance,
     mixture_moments,
+    solved,
 )
 
 
@@ -72,3 +73,16 @@ def test_observation_noise_and_outputs():
         model.posterior(x, output_indices=[1])
     with pytest.raises(SurrogateError, match="observation noise"):
         model.posterior(x, observation_noise=torch.ones(3, 1))
+
+
+def test_many_batches_are_solved_without_a_copy_of_the_root_for_each():
+    """Four thousand copies of this root would be 80 GB."""
+    generator = torch.Generator().manual_seed(0)
+    root = (
+        torch.rand(1600, 1600, generator=generator).double().tril() + 40 * torch.eye(1600).double()
+    )
+    many = torch.rand(50, 1600, 2, generator=generator).double()
+    expected = torch.stack([torch.linalg.solve_triangular(root, b, upper=False) for b in many])
+    torch.testing.assert_close(solved(root, many), expected)
+    torch.testing.assert_close(solved(root, many[0]), expected[0])
+    assert solved(root, many[:1, :, :1].expand(4000, -1, -1)).shape == (4000, 1600, 1)

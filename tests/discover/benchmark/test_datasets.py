@@ -346,6 +346,25 @@ def test_space_groups_are_known_by_number(tmp_path: Path) -> None:
     assert data.spacegroups == ("225", "225", "186", "")
 
 
+def test_space_groups_describe_rows_by_number_or_symbol_and_once(tmp_path: Path) -> None:
+    file = tmp_path / "symbols.csv"
+    rows = [
+        ("NaCl", "Fm-3m", 225),
+        ("MgO", "F m -3 m", 225),
+        ("ZnS", "P6_3mc", 186),
+        ("GaN", "221", 221),
+    ]
+    lines = [f"{f},{symbol},{y},{n}" for y, (f, symbol, n) in enumerate(rows, start=1)]
+    file.write_text("\n".join(["formula,sg_symbol,kappa,sg_number", *lines]) + "\n")
+    both = load_data([file], Columns(target="kappa"))
+    alone = load_data([file], Columns(target="kappa", exclude=("sg_number",)))
+    assert both.features.made_of == ("composition", "sg_number")
+    assert alone.features.made_of == ("composition", "sg_symbol")
+    np.testing.assert_array_equal(both.x, alone.x)
+    names = list(alone.features.names)
+    assert alone.x[:, names.index("sg_symbol")].tolist() == [225, 225, 186, 221]
+
+
 def test_a_constant_target_is_told_as_the_file_has_it(tmp_path: Path) -> None:
     lines = ["x,y", *(f"{(i * 7) % 10},2" for i in range(10))]
     (tmp_path / "d.csv").write_text("\n".join(lines))
