@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 class TrainingData:
     """Descriptors and targets: `x` is n x d, `y` is n x m on the model's scale, both float64.
 
+    Values should differ by thousandths at least: BoTorch's variances have a floor of 1e-10.
     A missing value of `y` is not a number; every row has at least one value. `groups` (n integers) mark
     rows that must not be split between training and validation, such as polytypes of one formula. With
     more than one of `fidelities`, the last column of `x` is the index of the fidelity that the row was

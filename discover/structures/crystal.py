@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
+from discover.errors import StructureError
+
 if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core import Structure
@@ -49,7 +51,11 @@ class Crystal(BaseModel):
 
     @classmethod
     def from_atoms(cls, atoms: Atoms) -> Crystal:
-        """From an ASE `Atoms` with a three-dimensional cell."""
+        """From an ASE `Atoms`; StructureError without a three-dimensional cell."""
+        if atoms.cell.rank < 3:
+            raise StructureError(
+                "it has no cell with a volume, so it is no crystal (molecules are given by SMILES)"
+            )
         return cls(
             numbers=tuple(int(z) for z in atoms.numbers),
             cell_angstrom=_rows(atoms.cell.array),

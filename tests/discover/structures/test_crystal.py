@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk
+from ase.build import bulk, molecule
 from hypothesis import given, settings
 from pydantic import ValidationError
 
+from discover.errors import StructureError
 from discover.store.strategies import crystals
 from discover.structures.crystal import Crystal
 
@@ -82,3 +83,8 @@ def test_malformed_crystals_are_refused(change, message):
     Crystal.model_validate(good)
     with pytest.raises(ValidationError, match=message):
         Crystal.model_validate(good | change)
+
+
+def test_a_molecule_is_no_crystal():
+    with pytest.raises(StructureError, match="no cell with a volume"):
+        Crystal.from_atoms(molecule("H2O"))
