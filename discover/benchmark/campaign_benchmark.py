@@ -304,4 +304,6 @@ def _in_words(made: Run) -> str:
     ]
     seconds = made["selection_seconds"]
     took = f", {np.mean(seconds):.2f} s a selection" if seconds else ""
+    if not seconds and made["refusals"]:
+        took = f", all in random order: {'; '.join(made['refusals'])}"
     return f"{', '.join(said)}{took}"

@@ -243,6 +243,7 @@ def test_a_strategy_that_could_not_be_fitted_is_told(
     y = np.zeros(30)
     y[np.random.default_rng(0).permutation(30)[-2:]] = 1.0  # the last to be proposed
     settings = Settings(goal="max", initial=5, budget=9, concurrency=3)
+    told: list[str] = []
     result = run(
         make_data(y=y),
         settings,
@@ -250,7 +251,9 @@ def test_a_strategy_that_could_not_be_fitted_is_told(
         acquisitions=["ucb"],
         seeds=1,
         out=tmp_path,
+        told=told.append,
     )
+    assert "all in random order: the target is constant (0)" in told[-1]
     show(result)
     said = capsys.readouterr().out
     assert "gp + ucb: " in said
